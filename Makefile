@@ -1,0 +1,62 @@
+# One command runs all that a change must pass: make test.
+# Without network or gcc a machine still gets what it can run; CI=true makes
+# whatever is missing a failure.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+FUZZTIME ?= 5s
+SOAK ?= 10m
+LINT := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: build test check fmt vet lint programs bench fuzz soak
+
+build: ## the programs, into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/penstock ./cmd/data-streams ./cmd/worker
+
+# The tests come last, so that the last lines say how they went.
+test: check programs ## everything that a change must pass
+	@if command -v "$$(go env CC)" >/dev/null; then \
+		echo 'go test -race ./...'; CGO_ENABLED=1 go test -race ./...; \
+	elif [ "$${CI:-}" = true ]; then \
+		echo 'no C compiler for the race detector: install gcc' >&2; exit 1; \
+	else \
+		echo 'go test ./... (no C compiler, so without the race detector)'; go test ./...; \
+	fi
+
+check: fmt vet lint
+
+fmt:
+	@found=$$(find . -name '*.go' -not -path '*/node_modules/*' -not -path './.*' -exec gofmt -l {} +); \
+	[ -z "$$found" ] || { printf 'run gofmt -w on:\n%s\n' "$$found" >&2; exit 1; }
+
+vet:
+	go vet ./...
+
+# The linter is built from source at the version that tools/go.mod names.
+lint:
+	@if $(LINT) version >/dev/null 2>&1; then \
+		echo 'golangci-lint run ./...'; $(LINT) run ./...; \
+	elif [ "$${CI:-}" = true ]; then \
+		$(LINT) version; exit 1; \
+	else \
+		echo 'golangci-lint cannot be built here: not linted' >&2; \
+	fi
+
+# All packages without cgo: the programs must run where there is no C library.
+programs:
+	CGO_ENABLED=0 go build ./...
+
+bench: ## measures the main ways
+	CGO_ENABLED=0 go run ./cmd/bench
+
+fuzz: ## every fuzz target for FUZZTIME; what it finds stays in testdata/fuzz as a test
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' --exclude-dir=node_modules . | sort | \
+	while IFS=: read -r file func; do \
+		echo "fuzz $${func#func } in $$(dirname "$$file") for $(FUZZTIME)"; \
+		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+	done
+
+soak: ## the tests named TestSoak..., each for SOAK
+	PENSTOCK_SOAK=$(SOAK) go test -count=1 -timeout=0 -v -run='^TestSoak' ./...

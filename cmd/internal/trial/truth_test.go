@@ -1,0 +1,211 @@
+package trial_test
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math/big"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/hubspot/hubspotsim"
+	"penstock/internal/warehouse"
+	"penstock/internal/warehouse/sqlite"
+)
+
+// judge compares a warehouse with the account's truth, value by value.
+type judge struct {
+	t       *testing.T
+	store   *sqlite.Store
+	account *hubspotsim.Account
+	wrong   int
+}
+
+// compare checks every row of the streams: that all live objects are there
+// with every value, that archived and merged ones are tombstones, and that
+// nothing else is there.
+func compare(t *testing.T, path string, account *hubspotsim.Account, streams ...string) {
+	t.Helper()
+	store, err := sqlite.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	j := &judge{t: t, store: store, account: account}
+	for _, stream := range streams {
+		j.stream(stream)
+	}
+	if j.wrong > 0 {
+		t.Errorf("%d differences in all", j.wrong)
+	}
+}
+
+func (j *judge) differ(format string, args ...any) {
+	j.t.Helper()
+	if j.wrong++; j.wrong <= 20 {
+		j.t.Errorf(format, args...)
+	}
+}
+
+// row is a row of the warehouse by column name.
+type row map[string]any
+
+func (j *judge) stream(name string) {
+	columns, rejects := j.columns(name), j.rejects(name)
+	truth, archived, merged := map[int64]hubspotsim.Object{}, map[int64]bool{}, j.account.MergedAway(name)
+	for o := range j.account.Truth(name) {
+		truth[o.ID] = o
+	}
+	for o := range j.account.Archived(name) {
+		archived[o.ID] = true
+	}
+	seen := map[int64]bool{}
+	for r := range j.rows(name) {
+		id := r["id"].(int64)
+		seen[id] = true
+		o, live := truth[id]
+		deleted := r["_deleted"] == int64(1) || r["_deleted"] == true
+		switch {
+		case live && deleted:
+			j.differ("%s %d is live and the warehouse says deleted (%v)", name, id, r["_deleted_why"])
+		case live:
+			j.object(name, o, r, columns, rejects)
+		case !deleted:
+			j.differ("%s %d is not live and the warehouse says it is", name, id)
+		case merged[id] != 0 && (r["_deleted_why"] != "merged"):
+			j.differ("%s %d was merged into %d and the warehouse says %v into %v", name, id, merged[id], r["_deleted_why"], r["_merged_into"])
+		}
+	}
+	for id := range truth {
+		if !seen[id] {
+			j.differ("%s %d is missing", name, id)
+		}
+	}
+	for id := range archived {
+		if !seen[id] {
+			j.differ("%s %d is archived and the warehouse has never heard of it", name, id)
+		}
+	}
+	j.t.Logf("%s: %d live, %d archived, %d merged away; %d rows", name, len(truth), len(archived), len(merged), len(seen))
+}
+
+func (j *judge) columns(stream string) map[string]warehouse.Recorded {
+	tables, err := j.store.Tables(context.Background())
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	byProperty := map[string]warehouse.Recorded{}
+	for _, table := range tables {
+		if table.Stream.Name == stream {
+			for _, c := range table.Columns {
+				byProperty[c.Property] = c
+			}
+		}
+	}
+	return byProperty
+}
+
+func (j *judge) rejects(stream string) map[string]string {
+	out := map[string]string{}
+	for after := ""; ; {
+		rejects, next, err := j.store.Rejects(context.Background(), stream, after, 1000)
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		for _, r := range rejects {
+			out[r.Key+"\x00"+r.Property] = r.Original
+		}
+		if next == "" {
+			return out
+		}
+		after = next
+	}
+}
+
+func (j *judge) rows(stream string) iter.Seq[row] {
+	return func(yield func(row) bool) {
+		result, err := j.store.Rows(context.Background(), warehouse.Query{Stream: stream, Deleted: true})
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		for values, err := range result.Rows {
+			if err != nil {
+				j.t.Fatal(err)
+			}
+			r := row{}
+			for i, name := range result.Columns {
+				r[name] = values[i]
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// object compares one live object's values, and its date.
+func (j *judge) object(stream string, o hubspotsim.Object, r row, columns map[string]warehouse.Recorded, rejects map[string]string) {
+	if got, want := fmt.Sprint(r["_updated_at"]), o.Updated.UTC().Format("2006-01-02T15:04:05.000Z"); got != want {
+		j.differ("%s %d: _updated_at is %s, not %s", stream, o.ID, got, want)
+	}
+	for property, column := range columns {
+		want, set := o.Properties[property]
+		got := r[column.Name]
+		original, rejected := rejects[strconv.FormatInt(o.ID, 10)+"\x00"+property]
+		switch {
+		case rejected && (original != want || got != nil && column.Type != penstock.Text):
+			j.differ("%s %d.%s: the reject keeps %q (value %v), the account has %q", stream, o.ID, property, original, got, want)
+		case rejected:
+		case !set || want == "":
+			if got != nil {
+				j.differ("%s %d.%s: %v, but the account has nothing", stream, o.ID, property, got)
+			}
+		case got == nil || !equal(column.Type, want, got):
+			j.differ("%s %d.%s (%s): %#v, but the account has %q", stream, o.ID, property, column.Type, got, want)
+		}
+	}
+	for property := range o.Properties {
+		if _, known := columns[property]; !known {
+			j.differ("%s %d.%s has no column", stream, o.ID, property)
+			return
+		}
+	}
+}
+
+// equal compares a value as the account has it with one as the warehouse
+// keeps it, by their meaning.
+func equal(kind penstock.Type, want string, got any) bool {
+	text := fmt.Sprint(got)
+	if f, ok := got.(float64); ok {
+		text = strconv.FormatFloat(f, 'g', -1, 64)
+	}
+	switch kind {
+	case penstock.Number:
+		a, aOK := new(big.Rat).SetString(strings.TrimPrefix(want, "+"))
+		b, bOK := new(big.Rat).SetString(text)
+		return aOK && bOK && a.Cmp(b) == 0
+	case penstock.Bool:
+		truth := map[string]bool{"true": true, "yes": true, "1": true}[strings.ToLower(want)]
+		return text == "1" == truth || text == strconv.FormatBool(truth)
+	case penstock.Date, penstock.DateTime:
+		a, aOK := moment(want)
+		b, bOK := moment(text)
+		return aOK && bOK && a.Equal(b)
+	}
+	return text == want
+}
+
+func moment(text string) (time.Time, bool) {
+	if ms, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return time.UnixMilli(ms), true
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02"} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.Truncate(time.Millisecond), true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,184 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"penstock"
+)
+
+// DefaultConnection is the connection of an installation without penstock.yaml.
+const DefaultConnection = "default"
+
+// Settings are the flags and environment that the programs share; a flag wins.
+type Settings struct {
+	BaseURL    string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
+	Token      string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
+	TokenFile  string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
+	Warehouse  string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
+	NATS       string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
+	DataDir    string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
+	Listen     string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
+	Every      time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
+	Lag        time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
+	SweepEvery time.Duration `name:"sweep-every" env:"PENSTOCK_SWEEP_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
+	Lease      time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
+	APIToken   string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
+	Config     string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
+	LogLevel   string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
+
+	CatchUpOnly bool `kong:"-"` // read only what somebody waits for
+}
+
+// A UsageError is a mistake in how the program was called: exit status 2.
+type UsageError struct{ text string }
+
+func (e *UsageError) Error() string { return e.text }
+
+// Usage makes one.
+func Usage(format string, args ...any) error {
+	return &UsageError{fmt.Sprintf(format, args...)}
+}
+
+// Logger writes lines for people to w.
+func (s Settings) Logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		level = slog.LevelWarn
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// Version is the program's, as it was built.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+// ConnectionSettings are one connection as configured.
+type ConnectionSettings struct {
+	Name      string        `yaml:"name"`
+	TokenEnv  string        `yaml:"token_env"`
+	TokenFile string        `yaml:"token_file"`
+	BaseURL   string        `yaml:"base_url"`
+	Every     time.Duration `yaml:"every"`
+	Lag       time.Duration `yaml:"lag"`
+	Streams   []string      `yaml:"streams"`
+	Warehouse string        `yaml:"warehouse"`
+
+	On    bool   `yaml:"-"` // whether it is read before anybody says start or stop
+	token string // given directly
+}
+
+// file is penstock.yaml.
+type file struct {
+	Connections []ConnectionSettings `yaml:"connections"`
+}
+
+// Connections are those of penstock.yaml, or the default one alone.
+func (s Settings) Connections() ([]ConnectionSettings, error) {
+	text, err := os.ReadFile(s.Config)
+	if errors.Is(err, os.ErrNotExist) {
+		c := ConnectionSettings{Name: DefaultConnection, TokenFile: s.TokenFile, Warehouse: s.Warehouse, token: s.Token}
+		return s.check([]ConnectionSettings{c})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.Config, err)
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(text)))
+	decoder.KnownFields(true)
+	var f file
+	if err := decoder.Decode(&f); err != nil {
+		return nil, Usage("%s cannot be read: %v", s.Config, err)
+	}
+	if len(f.Connections) == 0 {
+		return nil, Usage("%s names no connections", s.Config)
+	}
+	return s.check(f.Connections)
+}
+
+// nameForm keeps connection names usable as subjects, file names and in URLs.
+var errName = errors.New("a connection's name has 1 to 40 characters of a-z, 0-9, _ and -")
+
+func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings, error) {
+	form := regexp.MustCompile(`^[a-z0-9_-]{1,40}$`)
+	names, places := map[string]bool{}, map[string]string{}
+	for i := range connections {
+		c := &connections[i]
+		if !form.MatchString(c.Name) {
+			return nil, Usage("connection %q: %v", c.Name, errName)
+		}
+		if names[c.Name] {
+			return nil, Usage("there are two connections named %q", c.Name)
+		}
+		names[c.Name] = true
+		s.fillIn(c)
+		if c.Every < penstock.MinEvery || c.Every > penstock.MaxEvery {
+			return nil, Usage("connection %q: an interval of %s is not possible: it must lie between %s and 30 days", c.Name, c.Every, penstock.MinEvery)
+		}
+		if c.Lag < 0 || c.Lag > 24*time.Hour {
+			return nil, Usage("connection %q: a lag of %s is not possible: it must lie between 0 and 24h", c.Name, c.Lag)
+		}
+		if other := places[c.Warehouse]; other != "" {
+			return nil, Usage("connections %q and %q would write the same warehouse %s", other, c.Name, c.Warehouse)
+		}
+		places[c.Warehouse] = c.Name
+	}
+	return connections, nil
+}
+
+// fillIn takes what a connection does not say from the settings for all.
+func (s Settings) fillIn(c *ConnectionSettings) {
+	if c.BaseURL == "" {
+		c.BaseURL = s.BaseURL
+	}
+	if c.Every == 0 {
+		c.Every = s.Every
+	}
+	if c.Lag == 0 {
+		c.Lag = s.Lag
+	}
+	if c.Warehouse == "" {
+		file := "hubspot.db"
+		if c.Name != DefaultConnection {
+			file = "hubspot_" + c.Name + ".db"
+		}
+		c.Warehouse = "sqlite:" + filepath.Join(s.DataDir, file)
+	}
+	c.On = true
+}
+
+// Token reads the connection's access token as it is now.
+func (c ConnectionSettings) Token() (string, error) {
+	token := c.token
+	switch {
+	case c.TokenFile != "":
+		text, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return "", fmt.Errorf("the token of connection %q cannot be read: %w", c.Name, err)
+		}
+		token = string(text)
+	case c.TokenEnv != "":
+		token = os.Getenv(c.TokenEnv)
+	}
+	token = strings.TrimSpace(token)
+	if token == "" {
+		return "", fmt.Errorf("the token of connection %q is empty", c.Name)
+	}
+	if strings.ContainsAny(token, " \t\r\n") {
+		return "", fmt.Errorf("the token of connection %q has blanks in it: give the token alone", c.Name)
+	}
+	return token, nil
+}

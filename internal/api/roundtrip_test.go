@@ -1,0 +1,145 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/api"
+	"penstock/internal/api/client"
+	"penstock/internal/warehouse"
+	"penstock/internal/warehouse/warehousetest"
+)
+
+func TestTheClientCommandsAndHearsWhatBecameOfIt(t *testing.T) {
+	w := setup(t, "secret")
+	c := client.New(w.server.URL+"/", "secret")
+	ctx := t.Context()
+	started, err := c.Start(ctx, "default", 90*time.Second)
+	if want := (api.Schedule{Connection: "default", On: true, Every: "1m30s", Since: moment}); err != nil || started != want {
+		t.Errorf("start: %+v %v", started, err)
+	}
+	if kept, err := c.Start(ctx, "default", 0); err != nil || kept.Every != "5m0s" {
+		t.Errorf("start: %+v %v", kept, err)
+	}
+	if stopped, err := c.Stop(ctx, "default"); err != nil || stopped.On {
+		t.Errorf("stop: %+v %v", stopped, err)
+	}
+	if err := errors.Join(c.Backfill(ctx, "default", "contacts"), c.CatchUp(ctx, "default", []string{"deals", "owners"}), c.CatchUp(ctx, "default", nil)); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		"start default 1m30s", "start default 0s", "stop default",
+		"backfill default contacts", "catch up default [deals owners]", "catch up default []",
+	}
+	if !slices.Equal(w.commands, want) {
+		t.Errorf("%q, want %q", w.commands, want)
+	}
+	if reasons, err := c.Ready(ctx); err != nil || len(reasons) != 0 {
+		t.Errorf("ready: %q %v", reasons, err)
+	}
+	w.reasons = []string{"default: no worker", "the catalog does not answer"}
+	if reasons, err := c.Ready(ctx); err != nil || !slices.Equal(reasons, w.reasons) {
+		t.Errorf("not ready: %q %v", reasons, err)
+	}
+}
+
+func TestTheClientReadsWholeLists(t *testing.T) {
+	w := setup(t, "")
+	for id := range int64(2500) {
+		trouble := w.troubles[1]
+		trouble.ID = 100 + id
+		w.troubles = append(w.troubles, trouble)
+	}
+	for i := range 1500 {
+		st := w.streams[0]
+		st.Stream = fmt.Sprintf("stream_%04d", i)
+		w.streams = append(w.streams, st)
+	}
+	c := client.New(w.server.URL, "")
+	open, err := c.Errors(t.Context(), "default", false)
+	if err != nil || len(open) != 2504 {
+		t.Errorf("%d open errors %v", len(open), err)
+	}
+	if all, err := c.Errors(t.Context(), "default", true); err != nil || len(all) != 2505 {
+		t.Errorf("%d errors %v", len(all), err)
+	}
+	streams, err := c.Streams(t.Context(), "default")
+	if err != nil || len(streams) != 1504 || !streams[0].FreshAt.Equal(moment) {
+		t.Errorf("%d streams %v", len(streams), err)
+	}
+	connections, err := c.Status(t.Context())
+	if err != nil || len(connections) != 1 || connections[0].Account != 4711 || connections[0].WorkerAge != "2s" {
+		t.Errorf("%+v %v", connections, err)
+	}
+}
+
+func TestTheClientReadsRowsAsTheWarehouseYieldsThem(t *testing.T) {
+	w := setup(t, "")
+	columns := []penstock.Column{
+		{Property: "note", Type: penstock.Text}, {Property: "amount", Type: penstock.Number},
+		{Property: "open", Type: penstock.Bool}, {Property: "at", Type: penstock.DateTime},
+	}
+	batch := warehousetest.NewBatch(warehousetest.Contacts(), columns...)
+	for id := range int64(2300) {
+		batch.Put(id+1, moment.UnixMilli(), 1, fmt.Sprint("note ", id), []any{"7", "7.5", "1.000000000000000000001"}[id%3], id%2 == 0, moment.UnixMilli())
+	}
+	w.load(batch.Bury(2301, 1, 1, 1).Put(9007199254740993, 1, 1))
+	c := client.New(w.server.URL, "")
+	for _, o := range []client.RowsOptions{
+		{}, {Deleted: true}, {Limit: 1}, {Limit: 1000}, {Limit: 1001}, {Limit: 5000}, {Fields: []string{"amount", "note"}}, {Limit: 2, Fields: []string{"_load"}},
+	} {
+		want, err := w.store.Rows(t.Context(), warehouse.Query{Stream: "contacts", Limit: o.Limit, Fields: o.Fields, Deleted: o.Deleted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := c.Rows(t.Context(), "default", "contacts", o)
+		if err != nil {
+			t.Fatalf("%+v: %v", o, err)
+		}
+		if !slices.Equal(got.Columns, want.Columns) {
+			t.Errorf("%+v: columns %q, want %q", o, got.Columns, want.Columns)
+		}
+		expected, again := collect(t, want), collect(t, got)
+		if !slices.EqualFunc(collect(t, got), expected, slices.Equal) || !slices.EqualFunc(again, expected, slices.Equal) {
+			t.Errorf("%+v: %d rows that differ from the warehouse's %d", o, len(again), len(expected))
+		}
+	}
+}
+
+func collect(t *testing.T, result *warehouse.Result) (rows [][]any) {
+	for row, err := range result.Rows {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func TestTheClientHandsOnWhatIsWrongAndWhatToDo(t *testing.T) {
+	w := setup(t, "secret")
+	c := client.New(w.server.URL, "secret")
+	_, rowsErr := c.Rows(t.Context(), "default", "nothing", client.RowsOptions{})
+	_, startErr := c.Start(t.Context(), "default", time.Second)
+	_, otherErr := c.Streams(t.Context(), "../other?x")
+	w.catchUp = func(context.Context, []string) error { return errors.New("not caught up: deals (fresh): forbidden") }
+	_, tokenErr := client.New(w.server.URL, "wrong").Status(t.Context())
+	_, readyErr := client.New(w.server.URL, "wrong").Ready(t.Context())
+	for want, err := range map[string]error{
+		"unknown-stream": rowsErr, "bad-interval": startErr, "unknown-connection": otherErr, "unauthorized": tokenErr,
+		"not-caught-up": c.CatchUp(t.Context(), "default", nil), "no-backfill": c.Backfill(t.Context(), "default", "owners"),
+	} {
+		p, ok := errors.AsType[*api.Problem](err)
+		if !ok || p.Type != "urn:penstock:"+want || p.Detail == "" || p.Remedy == "" || err.Error() != p.Detail+"; "+p.Remedy {
+			t.Errorf("%v, want a problem %s", err, want)
+		}
+	}
+	if readyErr != nil {
+		t.Errorf("readiness needs a token: %v", readyErr)
+	}
+}

@@ -1,0 +1,185 @@
+package datastreams
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"penstock"
+)
+
+// A catchup is one complete catch-up that somebody waits for: every lane of
+// every chosen stream runs once from now on, backfills run to their end.
+type catchup struct {
+	id      string
+	streams []string // empty: all chosen ones
+	began   time.Time
+	tries   map[laneID]int
+	failed  map[laneID]string
+	over    bool
+	err     error
+	done    chan struct{}
+}
+
+// maxTries is how often a lane may fail in one catch-up.
+const maxTries = 3
+
+// wants tells whether the catch-up still needs a run of the lane; a sweep that
+// is read at most once in period counts when it is that young.
+func (k *catchup) wants(l *lane, period time.Duration) bool {
+	if k == nil || k.over || !k.includes(l.stream) || k.failed[l.laneID] != "" {
+		return false
+	}
+	switch l.laneID.lane {
+	case penstock.Backfill:
+		return !l.complete || l.checked.Before(k.began)
+	case penstock.Named:
+		return l.due
+	}
+	if l.outcome == penstock.Skipped && !l.began.Before(k.began) {
+		return false
+	}
+	since := k.began
+	if period > 0 {
+		since = since.Add(-period)
+	}
+	return l.doneAt.Before(since)
+}
+
+func (k *catchup) includes(stream string) bool {
+	if len(k.streams) == 0 {
+		return true
+	}
+	for _, s := range k.streams {
+		if strings.EqualFold(s, stream) {
+			return true
+		}
+	}
+	return false
+}
+
+// CatchUp has everything read once and waits until it is committed. The error
+// names each stream that could not be caught up, and why.
+func (s *Service) CatchUp(ctx context.Context, connection string, streams []string) error {
+	c := s.connections[connection]
+	if c == nil {
+		return errNoConnection(connection)
+	}
+	k := c.beginCatchup(streams)
+	s.tell()
+	select {
+	case <-k.done:
+		return k.err
+	case <-ctx.Done():
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.catchup == k {
+			c.catchup = nil
+		}
+		return fmt.Errorf("the catch-up was broken off before %s; what is committed stays: %w",
+			strings.Join(k.missing(c), ", "), ctx.Err())
+	}
+}
+
+// beginCatchup joins a catch-up that is under way for the same streams only if
+// it has just begun: a later one promises a later moment.
+func (c *connection) beginCatchup(streams []string) *catchup {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.catchup != nil && !c.catchup.over {
+		c.catchup.end(errors.New("a newer catch-up took its place"))
+	}
+	c.catchup = &catchup{
+		id: rand.Text(), streams: streams, began: time.Now(),
+		tries: map[laneID]int{}, failed: map[laneID]string{}, done: make(chan struct{}),
+	}
+	return c.catchup
+}
+
+func (k *catchup) end(err error) {
+	if !k.over {
+		k.over, k.err = true, err
+		close(k.done)
+	}
+}
+
+// failCatchup ends a catch-up that cannot succeed.
+func (c *connection) failCatchup(t penstock.Trouble) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.catchup != nil && !t.Heals {
+		c.catchup.end(fmt.Errorf("%s; %s", t.Message, t.Remedy))
+	}
+}
+
+// checkCatchup ends the catch-up once it needs no run any more.
+func (c *connection) checkCatchup() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.catchup
+	if k == nil || k.over || len(c.streams) == 0 || len(k.missing(c)) > 0 {
+		return
+	}
+	k.end(k.verdict(c))
+}
+
+// missing names the lanes that the catch-up still needs a run of.
+func (k *catchup) missing(c *connection) []string {
+	var lanes []string
+	for _, stream := range c.streams {
+		if !c.Chosen(stream.Name) {
+			continue
+		}
+		skipped := c.skipped(k, stream)
+		for _, name := range stream.Lanes() {
+			l := c.lane(laneID{stream.Name, name})
+			k.countFailure(l)
+			if k.includes(stream.Name) && (l.current != nil || (!skipped && k.wants(l, c.service.sweepPeriod(stream, name)))) {
+				lanes = append(lanes, fmt.Sprintf("%s (%s)", stream.Name, name))
+			}
+		}
+	}
+	return lanes
+}
+
+// skipped tells whether the credential may not read the stream, as one of its
+// lanes found out.
+func (c *connection) skipped(k *catchup, stream penstock.Stream) bool {
+	for _, name := range stream.Lanes() {
+		l := c.lane(laneID{stream.Name, name})
+		if l.outcome == penstock.Skipped && !l.began.Before(k.began) {
+			return true
+		}
+	}
+	return false
+}
+
+// countFailure gives a lane up that failed too often.
+func (k *catchup) countFailure(l *lane) {
+	if l.outcome == penstock.Failed && !l.began.Before(k.began) && l.failures >= maxTries {
+		k.failed[l.laneID] = l.why
+	}
+}
+
+func (k *catchup) verdict(c *connection) error {
+	var reasons []string
+	for id, why := range k.failed {
+		reasons = append(reasons, fmt.Sprintf("%s (%s): %s", id.stream, id.lane, why))
+	}
+	for _, name := range k.streams {
+		known := false
+		for _, s := range c.streams {
+			known = known || strings.EqualFold(s.Name, name)
+		}
+		if !known {
+			reasons = append(reasons, fmt.Sprintf("there is no stream %q in the account; `penstock streams` lists them", name))
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	return errors.New("not caught up: " + strings.Join(reasons, "; "))
+}

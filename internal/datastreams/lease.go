@@ -1,0 +1,262 @@
+package datastreams
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"penstock"
+)
+
+// stampBlock is how many stamps a worker may use before its next heartbeat.
+// The ceiling is stored before it is told, so the next holder's stamps are
+// higher than any that was used.
+const stampBlock = 1_000_000
+
+// lease says which worker reads an account.
+type lease struct {
+	worker string
+	until  time.Time
+	used   int64 // the highest stamp its holder has told
+	from   int64 // where the holder's stamps begin
+	to     int64
+	before penstock.Spent // by former holders of the day
+	spent  penstock.Spent
+}
+
+// leases are the accounts' leases, by account id. They are short and kept in
+// memory; the catalog remembers the holder, so that a restart of data-streams
+// gives no account to two workers.
+type leases struct {
+	mu   sync.Mutex
+	held map[int64]lease
+}
+
+func (l *leases) holds(account int64, worker string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.held[account]
+	return account != 0 && held.worker == worker && time.Now().Before(held.until)
+}
+
+func (l *leases) used(account int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[account].used
+}
+
+// Beat answers a worker's heartbeat: the credential, the account's lease with
+// its stamps, and what became of the runs.
+func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply {
+	c := s.connections[b.Connection]
+	if c == nil {
+		return penstock.BeatReply{Refused: errNoConnection(b.Connection).Error()}
+	}
+	var reply penstock.BeatReply
+	if err := c.credential(b.PublicKey, &reply); err != nil {
+		reply.Refused = err.Error()
+		c.refuse(ctx, penstock.Trouble{Kind: "credential", Message: err.Error(), Heals: true,
+			Remedy: "give the connection a token that can be read"})
+		return reply
+	}
+	c.heard(ctx, b)
+	if b.Account.ID == 0 {
+		return reply
+	}
+	if err := c.admitAccount(ctx, b.Account); err != nil {
+		reply.Refused = err.Error()
+		return reply
+	}
+	if err := s.lease(ctx, b, &reply); err != nil {
+		reply.Refused = err.Error()
+		return reply
+	}
+	c.progress(b, &reply)
+	return reply
+}
+
+// credential seals the connection's token to the worker.
+func (c *connection) credential(publicKey string, reply *penstock.BeatReply) error {
+	if c.Token == nil || publicKey == "" {
+		return nil
+	}
+	token, err := c.Token()
+	if err != nil {
+		return err
+	}
+	reply.Secret, err = c.service.cfg.Seal(publicKey, token)
+	return err
+}
+
+// heard notes that a worker speaks of the connection, and its trouble.
+func (c *connection) heard(ctx context.Context, b penstock.Beat) {
+	c.mu.Lock()
+	c.worker, c.seen = b.Worker, time.Now()
+	healthy := b.Trouble == nil && c.refused != "" && b.Account.ID != 0
+	if healthy {
+		c.refused = ""
+	}
+	c.mu.Unlock()
+	if b.Trouble != nil {
+		c.refuse(ctx, *b.Trouble)
+	} else if healthy {
+		c.resolve(ctx, laneID{})
+	}
+}
+
+// refuse shows once what keeps the whole connection from being read.
+func (c *connection) refuse(ctx context.Context, t penstock.Trouble) {
+	c.mu.Lock()
+	known := c.refused == t.Message
+	c.refused = t.Message
+	c.mu.Unlock()
+	if !known {
+		c.report(ctx, laneID{}, t)
+	}
+	c.failCatchup(t)
+}
+
+// admitAccount keeps another account out of the warehouse (V4).
+func (c *connection) admitAccount(ctx context.Context, account penstock.Account) error {
+	c.mu.Lock()
+	known := c.account
+	c.mu.Unlock()
+	if known.ID == account.ID {
+		return nil
+	}
+	if known.ID != 0 {
+		t := penstock.Trouble{
+			Kind: "other_account",
+			Message: fmt.Sprintf("the token belongs to HubSpot account %d, but connection %q reads account %d",
+				account.ID, c.Name, known.ID),
+			Remedy: "use a token of the first account, or add a second connection with a warehouse of its own to penstock.yaml",
+		}
+		c.refuse(ctx, t)
+		return &t
+	}
+	c.loader.mu.Lock()
+	defer c.loader.mu.Unlock()
+	if err := c.loader.claimNow(ctx, account.ID); err != nil {
+		c.loader.failed(ctx, err)
+		if t := c.loader.down.Load(); !t.Heals {
+			c.refuse(ctx, *t)
+		}
+		return err
+	}
+	if err := c.service.cfg.Catalog.SetAccount(ctx, c.Name, account); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.account = account
+	c.mu.Unlock()
+	return c.takeHeads(ctx)
+}
+
+// lease gives the account to the worker, keeps it for it, or says who has it.
+func (s *Service) lease(ctx context.Context, b penstock.Beat, reply *penstock.BeatReply) error {
+	l := &s.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held, err := s.holder(ctx, b.Account.ID)
+	if err != nil {
+		return err
+	}
+	if held.worker != b.Worker {
+		if held.worker != "" && time.Now().Before(held.until) {
+			return fmt.Errorf("account %d is read by another worker", b.Account.ID)
+		}
+		if held, err = s.newHolder(ctx, b); err != nil {
+			return err
+		}
+	}
+	held.until = time.Now().Add(s.cfg.Lease)
+	held.used = max(held.used, b.Stamp)
+	if held.used > held.to-stampBlock/2 {
+		held.to = held.used + stampBlock
+		if err := s.cfg.Catalog.RaiseCeiling(ctx, b.Account.ID, held.to); err != nil {
+			return err
+		}
+	}
+	if err := s.keepSpent(ctx, b, &held); err != nil {
+		return err
+	}
+	l.held[b.Account.ID] = held
+	reply.StampFrom, reply.StampTo, reply.Spent = held.from, held.to, held.before
+	reply.Lease = s.cfg.Lease
+	return nil
+}
+
+// holder is the account's lease. After a restart the remembered worker counts
+// as its holder for as long as a lease lasts.
+func (s *Service) holder(ctx context.Context, account int64) (lease, error) {
+	held, known := s.leases.held[account]
+	if known {
+		return held, nil
+	}
+	worker, err := s.cfg.Catalog.Lease(ctx, account)
+	if err != nil || worker == "" {
+		return lease{}, err
+	}
+	held = lease{worker: worker, until: time.Now().Add(s.cfg.Lease)}
+	if held.to, err = s.cfg.Catalog.Ceiling(ctx, account); err != nil {
+		return lease{}, err
+	}
+	held.spent, err = s.cfg.Catalog.Spent(ctx, account)
+	s.leases.held[account] = held
+	return held, err
+}
+
+// newHolder begins a lease above every stamp that was ever given out.
+func (s *Service) newHolder(ctx context.Context, b penstock.Beat) (lease, error) {
+	if err := s.cfg.Catalog.SetLease(ctx, b.Account.ID, b.Worker); err != nil {
+		return lease{}, err
+	}
+	ceiling, err := s.cfg.Catalog.Ceiling(ctx, b.Account.ID)
+	if err != nil {
+		return lease{}, err
+	}
+	held := lease{worker: b.Worker, from: max(ceiling, b.Stamp) + 1}
+	held.used, held.to = held.from-1, held.from-1
+	held.before, err = s.cfg.Catalog.Spent(ctx, b.Account.ID)
+	held.spent = held.before
+	return held, err
+}
+
+// keepSpent stores the day's calls, so that a restart does not forget them
+// (Q1). The worker counts on from what the reply tells it.
+func (s *Service) keepSpent(ctx context.Context, b penstock.Beat, held *lease) error {
+	if b.Spent.Day == "" || (b.Spent.Day == held.spent.Day && b.Spent.Calls <= held.spent.Calls) {
+		return nil
+	}
+	held.spent = b.Spent
+	return s.cfg.Catalog.SetSpent(ctx, b.Account.ID, b.Spent)
+}
+
+// progress takes note of the worker's runs and says how they stand here.
+func (c *connection) progress(b penstock.Beat, reply *penstock.BeatReply) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	reply.Epoch = c.epoch
+	for _, p := range b.Runs {
+		r := c.runs[p.Grant]
+		if r == nil {
+			reply.Runs = append(reply.Runs, penstock.RunStatus{Grant: p.Grant, Ended: "the run is over here"})
+			continue
+		}
+		r.beat, r.read, r.total = time.Now(), p.Read, p.Total
+		for _, m := range p.Published {
+			if m.Seq > r.published[m.Range] {
+				r.published[m.Range] = m.Seq
+				r.moved = time.Now()
+			}
+		}
+		stop := !c.running() && !c.catchup.wants(c.lane(r.laneID), time.Hour)
+		reply.Runs = append(reply.Runs, penstock.RunStatus{Grant: p.Grant, Committed: marks(r.committed), Stop: stop})
+	}
+	for _, l := range c.lanes {
+		if l.due {
+			reply.Wanted = append(reply.Wanted, l.stream)
+		}
+	}
+}

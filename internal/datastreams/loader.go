@@ -1,0 +1,377 @@
+package datastreams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// The bounds of a warehouse transaction: larger ones lose the overlap with
+// reading, smaller ones pay for their commits.
+const (
+	loadRows   = 10_000
+	loadWithin = time.Second
+	loadPause  = 100 * time.Millisecond // nothing more comes: commit what is there
+	ahead      = 16                     // batches decoded ahead of the warehouse
+	retryMost  = 30 * time.Second
+	patience   = 3 // failed loads before the batches are tried one by one
+)
+
+// loader moves one connection's batches from the bus into its warehouse, one
+// transaction after the other. mu keeps grants still while a load decides by
+// them (W4).
+type loader struct {
+	c    *connection
+	mu   sync.Mutex
+	rows chan Delivery
+	hand atomic.Int64 // batches between the bus and the warehouse
+	last atomic.Int64 // when the latest came from the bus or was done with, ns since 1970
+
+	interrupt atomic.Pointer[context.CancelFunc] // ends the wait for the next batch
+	again     atomic.Bool                        // begin again at the oldest batch
+
+	claimed atomic.Bool
+	down    atomic.Pointer[penstock.Trouble]
+}
+
+func newLoader(c *connection) *loader {
+	return &loader{c: c, rows: make(chan Delivery, ahead)}
+}
+
+// idleSince is since when nothing waits on the bus; zero when something does,
+// or nobody looks.
+func (l *loader) idleSince() time.Time {
+	if l.hand.Load() > 0 || !l.claimed.Load() || l.down.Load() != nil {
+		return time.Time{}
+	}
+	return time.Unix(0, l.last.Load())
+}
+
+// handed counts batches in and out.
+func (l *loader) handed(n int) {
+	l.last.Store(time.Now().UnixNano())
+	l.hand.Add(int64(n))
+}
+
+// run claims the warehouse and loads until ctx ends, whatever fails on the
+// way. A warehouse that somebody else has taken over is left to them.
+func (l *loader) run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.pull(ctx) })
+	group.Go(func() error { return l.push(ctx) })
+	return group.Wait()
+}
+
+// pull hands decoded batches to push, in order.
+func (l *loader) pull(ctx context.Context) error {
+	wait := time.Duration(0)
+	for ctx.Err() == nil {
+		queue, err := l.c.service.cfg.Bus.Batches(ctx, l.c.Name)
+		if err == nil {
+			wait = 0
+			err = l.drain(ctx, queue)
+			queue.Close()
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		wait = min(retryMost, 2*wait+100*time.Millisecond)
+		l.c.logger().Warn("the message bus does not hand out batches; trying again", "error", err, "in", wait)
+		sleep(ctx, wait)
+	}
+	return nil
+}
+
+func (l *loader) drain(ctx context.Context, queue Queue) error {
+	for ctx.Err() == nil {
+		waiting, cancel := context.WithCancel(ctx)
+		l.interrupt.Store(&cancel)
+		var d Delivery
+		var err error
+		if !l.again.Load() {
+			d, err = queue.Next(waiting)
+		}
+		cancel()
+		if l.again.Swap(false) {
+			release([]Delivery{d}) // not acked: it comes again
+			err = queue.Rewind(ctx)
+			d = Delivery{}
+		}
+		if err != nil {
+			return err
+		}
+		if d.Ack == nil {
+			continue
+		}
+		l.handed(1)
+		select {
+		case l.rows <- d:
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+// rewind has everything that was not acked handed out again: what seems to be
+// missing may only have been overtaken while the bus was away.
+func (l *loader) rewind() {
+	l.again.Store(true)
+	if interrupt := l.interrupt.Load(); interrupt != nil {
+		(*interrupt)()
+	}
+}
+
+// push loads what pull hands over.
+func (l *loader) push(ctx context.Context) error {
+	if !l.claim(ctx) {
+		return nil
+	}
+	for {
+		gathered, ok := l.gather(ctx)
+		if !ok {
+			return nil
+		}
+		if err := l.load(ctx, gathered); err != nil {
+			return l.stopLoading(ctx, err)
+		}
+		release(gathered)
+		l.handed(-len(gathered))
+	}
+}
+
+// claim makes this process the warehouse's only loader; false when ctx ended.
+func (l *loader) claim(ctx context.Context) bool {
+	for wait := time.Duration(0); ; wait = min(retryMost, 2*wait+100*time.Millisecond) {
+		if !sleep(ctx, wait) {
+			return false
+		}
+		l.mu.Lock()
+		err := l.claimNow(ctx, 0)
+		l.mu.Unlock()
+		if err == nil {
+			return true
+		}
+		l.failed(ctx, err)
+	}
+}
+
+// claimNow claims under the lock. Whatever was granted before knew another
+// warehouse, so the epoch changes and with it what workers remember.
+func (l *loader) claimNow(ctx context.Context, account int64) error {
+	s := l.c.service
+	err := l.c.Store.Claim(ctx, warehouse.Claim{
+		Loader: s.instance, Installation: s.cfg.Installation, Account: account,
+	})
+	if err != nil {
+		return err
+	}
+	if err := l.c.takeHeads(ctx); err != nil {
+		return err
+	}
+	l.claimed.Store(true)
+	l.recovered(ctx)
+	return nil
+}
+
+// gather collects the batches of one transaction; false when ctx ended.
+func (l *loader) gather(ctx context.Context) ([]Delivery, bool) {
+	var got []Delivery
+	var full <-chan time.Time
+	rows := 0
+	for rows < loadRows {
+		var pause <-chan time.Time
+		if len(got) > 0 {
+			pause = time.After(loadPause)
+		}
+		select {
+		case d := <-l.rows:
+			if len(got) == 0 {
+				full = time.After(loadWithin)
+			}
+			got = append(got, d)
+			rows += rowsOf(d.Batch)
+		case <-pause:
+			return got, true
+		case <-full:
+			return got, true
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+	return got, true
+}
+
+func rowsOf(b *penstock.Batch) int {
+	n := 0
+	if b != nil {
+		for _, r := range b.Rows {
+			n += int(r.NumRows())
+		}
+	}
+	return n
+}
+
+func release(gathered []Delivery) {
+	for _, d := range gathered {
+		if d.Batch != nil {
+			d.Batch.Release()
+		}
+	}
+}
+
+// load applies the deliveries, trying as long as the warehouse is away. Only
+// an error that forbids loading ends it.
+func (l *loader) load(ctx context.Context, gathered []Delivery) error {
+	for tries := 0; ; tries++ {
+		err := l.attempt(ctx, gathered)
+		switch {
+		case err == nil:
+			l.recovered(ctx)
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, warehouse.ErrFenced), errors.Is(err, warehouse.ErrOtherAccount),
+			errors.Is(err, warehouse.ErrOtherInstallation):
+			return err
+		case errors.Is(err, warehouse.ErrReplaced):
+			if err := l.reclaim(ctx); err != nil {
+				l.failed(ctx, err)
+			}
+		case tries == patience && l.oneByOne(ctx, gathered):
+			return nil
+		default:
+			l.failed(ctx, err)
+		}
+		if !sleep(ctx, min(retryMost, time.Duration(1<<min(tries, 9))*100*time.Millisecond)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// attempt is one transaction: admitted by the grants as they are now, and
+// acked once it has committed (B1). After a commit whose outcome is unknown
+// the next attempt finds the heads moved and repeats nothing (W2).
+func (l *loader) attempt(ctx context.Context, gathered []Delivery) error {
+	l.mu.Lock()
+	items, from := l.items(gathered)
+	var outcomes []warehouse.Outcome
+	var err error
+	if len(items) > 0 {
+		outcomes, err = l.c.Store.Load(ctx, items, l.moment())
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	for i, o := range outcomes {
+		l.done(ctx, from[i], o)
+	}
+	for _, d := range gathered {
+		if d.Err != nil {
+			l.unreadable(ctx, d)
+		}
+	}
+	return nil
+}
+
+func (l *loader) items(gathered []Delivery) ([]warehouse.Item, []Delivery) {
+	var items []warehouse.Item
+	var from []Delivery
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	for _, d := range gathered {
+		if d.Batch == nil {
+			continue
+		}
+		current := ""
+		if r := l.c.lane(laneID{d.Batch.Stream.Name, d.Batch.Lane}).current; r != nil {
+			current = r.Grant
+		}
+		items = append(items, warehouse.Item{Batch: d.Batch, Current: current})
+		from = append(from, d)
+	}
+	return items, from
+}
+
+func (l *loader) moment() warehouse.Moment {
+	l.c.mu.Lock()
+	defer l.c.mu.Unlock()
+	m := warehouse.Moment{Now: time.Now(), Account: l.c.account.ID}
+	for _, r := range l.c.runs {
+		if m.Horizon == 0 || r.floor < m.Horizon {
+			m.Horizon = r.floor
+		}
+	}
+	return m
+}
+
+// done takes note of what became of a batch, and acks it unless it may come
+// into its own after what is missing before it has come.
+func (l *loader) done(ctx context.Context, d Delivery, o warehouse.Outcome) {
+	b := d.Batch
+	l.c.mu.Lock()
+	r := l.c.runs[b.Grant]
+	if r != nil && o.Verdict == warehouse.Gap {
+		first, again := r.gap(b.Seq)
+		l.c.mu.Unlock()
+		l.missing(ctx, d, r, first, again)
+		return
+	}
+	if r != nil && o.Verdict != warehouse.Zombie {
+		r.commit(b, o)
+	}
+	settled := r != nil && r.settled()
+	l.c.mu.Unlock()
+	l.ack(d)
+	if settled {
+		l.c.finish(ctx, r)
+	}
+}
+
+// missing has the queue begin again when something before a batch is missing
+// for the first time; if it is missing still, the run ends (W3).
+func (l *loader) missing(ctx context.Context, d Delivery, r *run, first, again bool) {
+	switch {
+	case first:
+		l.rewind()
+	case again:
+		l.c.abandon(ctx, r, fmt.Sprintf("what comes before batch %d is missing", d.Batch.Seq))
+		l.ack(d)
+	}
+}
+
+func add(a, b penstock.Applied) penstock.Applied {
+	return penstock.Applied{
+		Loaded: a.Loaded + b.Loaded, Unchanged: a.Unchanged + b.Unchanged,
+		Superseded: a.Superseded + b.Superseded, Buried: a.Buried + b.Buried, Wanted: a.Wanted + b.Wanted,
+	}
+}
+
+// ack tells the bus. One that is lost brings the batch again, which repeats
+// nothing.
+func (l *loader) ack(d Delivery) {
+	if err := d.Ack(); err != nil {
+		l.c.logger().Debug("an ack was lost; the batch comes again and is known", "error", err)
+	}
+}
+
+// unreadable ends the run of a batch that cannot be decoded: reading it again
+// from HubSpot is the way to have it whole.
+func (l *loader) unreadable(ctx context.Context, d Delivery) {
+	l.c.mu.Lock()
+	r := l.c.runs[d.Grant]
+	l.c.mu.Unlock()
+	l.c.logger().Error("a batch on the bus cannot be read; its run begins again at what is committed", "error", d.Err)
+	if r != nil {
+		l.c.abandon(ctx, r, "a batch of it was damaged on the bus")
+	}
+	l.ack(d)
+}

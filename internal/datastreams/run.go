@@ -1,0 +1,256 @@
+package datastreams
+
+import (
+	"context"
+	"time"
+
+	"penstock"
+	"penstock/internal/catalog"
+	"penstock/internal/warehouse"
+)
+
+// lane is what the service knows of one lane of a stream.
+type lane struct {
+	laneID
+	current *run // nil when none is open (W6)
+
+	began    time.Time // when the last run was granted
+	doneAt   time.Time // when the last run that came to its end was granted
+	outcome  penstock.Outcome
+	failures int           // in a row
+	complete bool          // backfill: nothing is left to read
+	checked  time.Time     // when that was seen
+	due      bool          // named: there are keys to read
+	took     time.Duration // the last run that came to its end
+	back     time.Duration // settled: how much to go back, after the index proved late
+	why      string
+}
+
+// remember takes up a run that the catalog kept.
+func (l *lane) remember(r catalog.Run) {
+	if r.Began.After(l.began) {
+		l.began, l.outcome, l.why = r.Began, r.Outcome, r.Why
+	}
+	if r.Outcome == penstock.Done && r.Began.After(l.doneAt) {
+		l.doneAt = r.Began
+	}
+}
+
+// run is a granted stretch of work.
+type run struct {
+	laneID
+	catalog.Run
+	beat      time.Time        // when its worker last spoke of it
+	moved     time.Time        // when something of it last committed
+	published map[int64]uint64 // by range, as the worker says
+	committed map[int64]uint64
+	last      map[int64]uint64 // once the worker has ended it
+	trouble   *penstock.Trouble
+	stop      bool
+	suspect   uint64 // the sequence before which something seems to be missing
+	floor     int64  // no stamp of it is lower
+	read      int64
+	total     int64
+}
+
+func newRun(id laneID, r catalog.Run) *run {
+	now := time.Now()
+	return &run{
+		laneID: id, Run: r, beat: now, moved: now,
+		published: map[int64]uint64{}, committed: map[int64]uint64{},
+	}
+}
+
+// settled tells whether the worker has ended the run and all of it has
+// committed.
+func (r *run) settled() bool {
+	if r.last == nil {
+		return false
+	}
+	for at, seq := range r.last {
+		if r.committed[at] < seq {
+			return false
+		}
+	}
+	return true
+}
+
+// behind tells whether the worker has published what has not committed.
+func (r *run) behind() bool {
+	for at, seq := range r.published {
+		if r.committed[at] < seq {
+			return true
+		}
+	}
+	return r.last != nil && !r.settled()
+}
+
+// gap notes that something before a batch is missing: whether that is news, or
+// was so already before the queue began again. Batches further on say nothing.
+func (r *run) gap(seq uint64) (first, again bool) {
+	switch {
+	case r.suspect == 0 || seq < r.suspect:
+		r.suspect = seq
+		return true, false
+	case seq == r.suspect:
+		return false, true
+	}
+	return false, false
+}
+
+// commit notes that a batch has taken effect.
+func (r *run) commit(b *penstock.Batch, o warehouse.Outcome) {
+	r.committed[b.Range] = max(r.committed[b.Range], b.Seq)
+	r.moved = time.Now()
+	if b.Seq >= r.suspect {
+		r.suspect = 0
+	}
+	if o.Verdict != warehouse.Apply {
+		return
+	}
+	r.Batches++
+	r.Counts = r.Counts.Add(b.Counts)
+	r.Applied = add(r.Applied, o.Applied)
+}
+
+func marks(m map[int64]uint64) []penstock.Mark {
+	out := make([]penstock.Mark, 0, len(m))
+	for at, seq := range m {
+		out = append(out, penstock.Mark{Range: at, Seq: seq})
+	}
+	return out
+}
+
+// End takes a worker's word that a run is over. It ends here once all of it
+// has committed.
+func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
+	c := s.connections[e.Connection]
+	if c == nil {
+		return errNoConnection(e.Connection)
+	}
+	c.mu.Lock()
+	r := c.runs[e.Grant]
+	if r == nil {
+		c.mu.Unlock()
+		return nil // over already
+	}
+	r.last = map[int64]uint64{}
+	for _, m := range e.Last {
+		r.last[m.Range] = m.Seq
+		r.published[m.Range] = max(r.published[m.Range], m.Seq)
+	}
+	r.beat, r.Outcome, r.trouble = time.Now(), e.Outcome, e.Trouble
+	done := r.settled()
+	c.mu.Unlock()
+	if e.Late > 0 {
+		c.noteLate(ctx, r.laneID, e.Late)
+	}
+	if done {
+		c.finish(ctx, r)
+	}
+	return nil
+}
+
+// finish ends a run that has said all, and records what became of it.
+func (c *connection) finish(ctx context.Context, r *run) {
+	c.close(ctx, r, r.Outcome, "")
+	switch {
+	case r.trouble != nil:
+		c.report(ctx, r.laneID, *r.trouble)
+	case r.Outcome == penstock.Done:
+		c.resolve(ctx, r.laneID)
+	}
+}
+
+// abandon ends a run that cannot come to its end; the next grant starts at
+// the heads, so nothing is lost.
+func (c *connection) abandon(ctx context.Context, r *run, why string) {
+	c.logger().Info("a run is given up; the next one goes on from what is committed",
+		"stream", r.stream, "lane", r.laneID.lane, "run", r.ID, "why", why)
+	c.close(ctx, r, penstock.Failed, why)
+	if r.trouble != nil {
+		c.report(ctx, r.laneID, *r.trouble)
+	}
+}
+
+// close removes the run from the lane, which fences it (W4).
+func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome, why string) {
+	c.mu.Lock()
+	if c.runs[r.Grant] != r {
+		c.mu.Unlock()
+		return
+	}
+	delete(c.runs, r.Grant)
+	l := c.lane(r.laneID)
+	if l.current == r {
+		l.current = nil
+	}
+	if why == "" && r.trouble != nil {
+		why = r.trouble.Message
+	}
+	r.State, r.Outcome, r.Why, r.Ended = "ended", outcome, why, time.Now()
+	l.outcome, l.why = outcome, why
+	switch outcome {
+	case penstock.Done:
+		l.doneAt, l.failures, l.took = r.Began, 0, r.Ended.Sub(r.Began)
+	case penstock.Failed:
+		l.failures++
+	}
+	ended := r.Run
+	c.mu.Unlock()
+	if err := c.service.cfg.Catalog.EndRun(ctx, ended); err != nil {
+		c.logger().Error("the end of a run could not be recorded", "run", r.ID, "error", err)
+	}
+	c.service.tell()
+}
+
+// reap ends runs whose worker is silent (W6) and runs whose tail was lost on
+// the bus: nothing waits there, and yet something published has not
+// committed.
+func (c *connection) reap(ctx context.Context) {
+	now := time.Now()
+	idle := c.loader.idleSince()
+	type end struct {
+		run *run
+		why string
+	}
+	var ends []end
+	c.mu.Lock()
+	for _, r := range c.runs {
+		switch {
+		case r.settled():
+		case r.last == nil && now.Sub(r.beat) > c.service.cfg.Lease:
+			ends = append(ends, end{r, "its worker has been silent"})
+		case r.behind() && now.Sub(r.moved) > c.service.cfg.Lease && !idle.IsZero() && now.Sub(idle) > c.service.cfg.Lease/3:
+			ends = append(ends, end{r, "batches of it were lost on the bus"})
+		}
+	}
+	c.mu.Unlock()
+	for _, e := range ends {
+		c.abandon(ctx, e.run, e.why)
+	}
+}
+
+// noteLate acts on a search index that proved later than is safe: above half
+// the lag it warns, above it the lag is doubled.
+func (c *connection) noteLate(ctx context.Context, id laneID, late time.Duration) {
+	c.mu.Lock()
+	lag := c.Lag
+	if late > lag {
+		c.Lag = 2 * lag
+		c.lane(laneID{id.stream, penstock.Settled}).back = c.Lag
+	}
+	c.mu.Unlock()
+	if late <= lag/2 {
+		return
+	}
+	t := penstock.Trouble{
+		Kind: "index_late", Heals: true,
+		Message: "HubSpot's search index was " + late.Round(time.Second).String() + " late",
+		Remedy:  "if this goes on, set a longer lag than " + lag.String(),
+	}
+	if late > lag {
+		t.Message += "; the lag is doubled and the changes of that time are read again"
+	}
+	c.report(ctx, id, t)
+}

@@ -1,0 +1,302 @@
+// Package datastreams is the service that owns schedules, grants runs to
+// workers, loads their batches into warehouses and answers what became of
+// them.
+//
+// It never calls HubSpot and does not know how messages travel: whoever wires
+// it hands it a queue of batches and carries the workers' questions to it.
+package datastreams
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock"
+	"penstock/internal/catalog"
+	"penstock/internal/warehouse"
+)
+
+// The clockwork of the service.
+const (
+	announceEvery = 2 * time.Second
+	tickEvery     = 250 * time.Millisecond
+)
+
+// A Queue is a connection's batches as they wait on the bus, in the order they
+// were published.
+type Queue interface {
+	// Next waits for the oldest batch that was not handed out yet.
+	Next(ctx context.Context) (Delivery, error)
+	// Rewind hands out again everything that was not acked, from the oldest.
+	Rewind(ctx context.Context) error
+	Close()
+}
+
+// A Delivery is a batch from the queue, or, with Err, what is left of one that
+// cannot be read. It comes again until Ack.
+type Delivery struct {
+	Batch *penstock.Batch
+	Err   error
+	Grant string // of a batch that cannot be read, as far as known
+	Ack   func() error
+}
+
+// A Bus carries announcements to the workers and batches from them.
+type Bus interface {
+	Announce(ctx context.Context, a penstock.Announcement) error
+	Batches(ctx context.Context, connection string) (Queue, error)
+}
+
+// A Source is a connection as configured.
+type Source struct {
+	penstock.Connection
+	Store warehouse.Store
+	// Token is the access token to hand to the worker; nil when the worker
+	// has its own. It is asked again and again, so that it can be replaced.
+	Token func() (string, error)
+}
+
+// A Config is what a Service is made of.
+type Config struct {
+	Sources      []Source
+	Catalog      *catalog.Catalog
+	Bus          Bus
+	Seal         func(publicKey, secret string) ([]byte, error)
+	Installation string        // of the data folder
+	SweepEvery   time.Duration // how often archived lists and definitions are read; default an hour
+	Lease        time.Duration // how long a silent worker keeps an account and its runs; default 15 s
+	CatchUpOnly  bool          // schedules rest: only what somebody waits for is read
+	Log          *slog.Logger
+}
+
+// A Service is data-streams.
+type Service struct {
+	cfg         Config
+	instance    string
+	connections map[string]*connection
+	order       []string
+	leases      leases
+	changed     chan struct{} // something to announce
+}
+
+// New makes the service and takes up what the catalog remembers.
+func New(ctx context.Context, cfg Config) (*Service, error) {
+	if cfg.SweepEvery == 0 {
+		cfg.SweepEvery = time.Hour
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = 15 * time.Second
+	}
+	s := &Service{
+		cfg: cfg, instance: rand.Text(),
+		connections: map[string]*connection{},
+		leases:      leases{held: map[int64]lease{}},
+		changed:     make(chan struct{}, 1),
+	}
+	for _, source := range cfg.Sources {
+		c, err := s.newConnection(ctx, source)
+		if err != nil {
+			return nil, fmt.Errorf("connection %s: %w", source.Name, err)
+		}
+		s.connections[source.Name] = c
+		s.order = append(s.order, source.Name)
+	}
+	return s, nil
+}
+
+// Run announces and loads until ctx ends. A warehouse that fails is reported
+// and tried again; Run itself ends only with ctx.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.announce(ctx) })
+	group.Go(func() error { return s.tick(ctx) })
+	for _, c := range s.connections {
+		group.Go(func() error { return c.loader.run(ctx) })
+	}
+	return group.Wait()
+}
+
+// Look is the state that workers are to bring about (D1).
+func (s *Service) Look() penstock.Announcement {
+	a := penstock.Announcement{Instance: s.instance}
+	for _, name := range s.order {
+		a.Connections = append(a.Connections, s.connections[name].announced())
+	}
+	return a
+}
+
+// announce tells the state when it changes and again and again besides, so
+// that no lost message matters (D1).
+func (s *Service) announce(ctx context.Context) error {
+	ticker := time.NewTicker(announceEvery)
+	defer ticker.Stop()
+	for {
+		if err := s.cfg.Bus.Announce(ctx, s.Look()); err != nil && ctx.Err() == nil {
+			s.cfg.Log.Warn("the announcement did not go out; it is repeated", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		case <-s.changed:
+		}
+	}
+}
+
+func (s *Service) tell() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// tick ends what nothing can be expected of any more.
+func (s *Service) tick(ctx context.Context) error {
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		for _, c := range s.connections {
+			c.reap(ctx)
+			c.lookForWanted(ctx)
+			c.checkCatchup()
+		}
+	}
+}
+
+// lookForWanted notes which streams have keys to read: workers learn it with
+// their next heartbeat, again and again until they are read.
+func (c *connection) lookForWanted(ctx context.Context) {
+	if !c.loader.claimed.Load() || c.loader.down.Load() != nil {
+		return
+	}
+	c.mu.Lock()
+	streams := c.streams
+	c.mu.Unlock()
+	for _, stream := range streams {
+		due, err := c.Store.Wanted(ctx, stream.Name, time.Now(), 1)
+		if err != nil {
+			return // the loader finds out what is wrong with the warehouse
+		}
+		c.mu.Lock()
+		c.lane(laneID{stream.Name, penstock.Named}).due = len(due) > 0
+		c.mu.Unlock()
+	}
+}
+
+// connection is a Source at work. mu guards what is below it; the loader's
+// lock, where both are needed, is taken first.
+type connection struct {
+	Source
+	service *Service
+	loader  *loader
+
+	mu       sync.Mutex
+	schedule penstock.Schedule
+	account  penstock.Account
+	epoch    string
+	streams  []penstock.Stream // as discovered; empty until a worker has looked
+	lanes    map[laneID]*lane
+	runs     map[string]*run // by grant: the current ones
+	catchup  *catchup
+	worker   string
+	seen     time.Time // when a worker last spoke of this connection
+	refused  string
+}
+
+// laneID names a lane of a stream.
+type laneID struct {
+	stream string
+	lane   penstock.Lane
+}
+
+func (s *Service) newConnection(ctx context.Context, source Source) (*connection, error) {
+	c := &connection{
+		Source: source, service: s, schedule: source.Schedule, epoch: rand.Text(),
+		lanes: map[laneID]*lane{}, runs: map[string]*run{},
+	}
+	c.loader = newLoader(c)
+	schedule, found, err := s.cfg.Catalog.Schedule(ctx, source.Name)
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		c.schedule = schedule
+	}
+	if c.account, err = s.cfg.Catalog.Account(ctx, source.Name); err != nil {
+		return nil, err
+	}
+	return c, c.recall(ctx)
+}
+
+// recall takes up the runs that were open when the last process ended: their
+// workers may go on as if nothing had happened.
+func (c *connection) recall(ctx context.Context) error {
+	last, err := c.service.cfg.Catalog.LastRuns(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	for _, r := range last {
+		l := c.lane(laneID{r.Stream, r.Lane})
+		l.remember(r)
+	}
+	open, err := c.service.cfg.Catalog.OpenRuns(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	for _, r := range open {
+		l := c.lane(laneID{r.Stream, r.Lane})
+		l.current = newRun(laneID{r.Stream, r.Lane}, r)
+		c.runs[r.Grant] = l.current
+	}
+	return nil
+}
+
+func (c *connection) lane(id laneID) *lane {
+	l := c.lanes[id]
+	if l == nil {
+		l = &lane{laneID: id}
+		c.lanes[id] = l
+	}
+	return l
+}
+
+func (c *connection) announced() penstock.Connection {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	a := c.Connection
+	a.Schedule = c.schedule
+	if c.catchup != nil && c.catchup.err == nil && !c.catchup.over {
+		a.Once = c.catchup.id
+	}
+	return a
+}
+
+// logger names the connection in each line.
+func (c *connection) logger() *slog.Logger {
+	return c.service.cfg.Log.With("connection", c.Name)
+}
+
+// report records a trouble where a user sees it.
+func (c *connection) report(ctx context.Context, id laneID, t penstock.Trouble) {
+	c.logger().Warn(t.Message, "stream", id.stream, "lane", id.lane, "kind", t.Kind, "remedy", t.Remedy)
+	if err := c.service.cfg.Catalog.Report(ctx, c.Name, id.stream, id.lane, t, time.Now()); err != nil {
+		c.logger().Error("a trouble could not be recorded", "error", err)
+	}
+}
+
+// resolve records that what failed works again.
+func (c *connection) resolve(ctx context.Context, id laneID) {
+	if err := c.service.cfg.Catalog.Resolve(ctx, c.Name, id.stream, id.lane, time.Now()); err != nil {
+		c.logger().Error("a trouble could not be marked as resolved", "error", err)
+	}
+}

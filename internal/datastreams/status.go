@@ -1,0 +1,236 @@
+package datastreams
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"penstock"
+	"penstock/internal/catalog"
+	"penstock/internal/warehouse"
+)
+
+// ConnectionStatus is how a connection stands.
+type ConnectionStatus struct {
+	Name      string            `json:"name"`
+	Account   int64             `json:"account" doc:"HubSpot portal id; 0 until a worker has seen it"`
+	Schedule  penstock.Schedule `json:"schedule"`
+	Lag       time.Duration     `json:"lag" doc:"how late HubSpot's search index is taken to be, in nanoseconds"`
+	State     string            `json:"state" enum:"waiting for a worker,refused,warehouse down,stopped,first load,up to date" doc:"in one phrase"`
+	Message   string            `json:"message,omitempty" doc:"what is wrong, where something is"`
+	Round     time.Duration     `json:"round" doc:"the longest that a stream took to be read once, in nanoseconds; a shorter interval is kept as fast as the quota permits"`
+	Spent     penstock.Spent    `json:"spent"`
+	WorkerAge time.Duration     `json:"worker_age" doc:"since a worker was heard, in nanoseconds; -1 when never"`
+}
+
+// StreamStatus is how a stream stands.
+type StreamStatus struct {
+	Stream    string    `json:"stream"`
+	State     string    `json:"state" enum:"waiting,first load,current,skipped,failing,not chosen"`
+	Why       string    `json:"why,omitempty"`
+	Rows      int64     `json:"rows" doc:"live rows in the warehouse"`
+	Deleted   int64     `json:"deleted" doc:"tombstones"`
+	Rejects   int64     `json:"rejects"`
+	Wanted    int64     `json:"wanted" doc:"ids that are to be read again"`
+	FreshAt   time.Time `json:"fresh_at" doc:"every change up to then is loaded as far as HubSpot's search knew it"`
+	SettledAt time.Time `json:"settled_at" doc:"every change up to then is loaded"`
+	Read      int64     `json:"read" doc:"objects read by the first load that is under way"`
+	Total     int64     `json:"total" doc:"objects it has to read; 0 when unknown"`
+}
+
+// Connections are the connections in the order they are configured.
+func (s *Service) Connections() []ConnectionStatus {
+	out := make([]ConnectionStatus, 0, len(s.order))
+	for _, name := range s.order {
+		out = append(out, s.connections[name].status())
+	}
+	return out
+}
+
+// Connection is one of them.
+func (s *Service) Connection(name string) (ConnectionStatus, error) {
+	c := s.connections[name]
+	if c == nil {
+		return ConnectionStatus{}, errNoConnection(name)
+	}
+	return c.status(), nil
+}
+
+func (c *connection) status() ConnectionStatus {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := ConnectionStatus{
+		Name: c.Name, Account: c.account.ID, Schedule: c.schedule, Lag: c.Lag,
+		Spent: c.service.leases.spentOn(c.account.ID), WorkerAge: -1, State: "up to date",
+	}
+	if !c.seen.IsZero() {
+		st.WorkerAge = time.Since(c.seen)
+	}
+	first := false
+	for _, stream := range c.streams {
+		l := c.lanes[laneID{stream.Name, penstock.Backfill}]
+		first = first || (l != nil && !l.complete && l.outcome != penstock.Skipped && c.Chosen(stream.Name))
+	}
+	down := c.loader.down.Load()
+	switch {
+	case down != nil:
+		st.State, st.Message = "warehouse down", down.Message
+	case c.refused != "":
+		st.State, st.Message = "refused", c.refused
+	case time.Since(c.seen) > c.service.cfg.Lease:
+		st.State = "waiting for a worker"
+	case !c.schedule.On:
+		st.State = "stopped"
+	case first || len(c.streams) == 0:
+		st.State = "first load"
+	}
+	for _, l := range c.lanes {
+		st.Round = max(st.Round, l.took)
+	}
+	return st
+}
+
+func (l *leases) spentOn(account int64) penstock.Spent {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[account].spent
+}
+
+// Streams tells how each stream of a connection stands, by name.
+func (s *Service) Streams(ctx context.Context, connection string) ([]StreamStatus, error) {
+	c := s.connections[connection]
+	if c == nil {
+		return nil, errNoConnection(connection)
+	}
+	tables, err := c.Store.Tables(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the warehouse does not answer: %w", err)
+	}
+	byName := map[string]StreamStatus{}
+	for _, t := range tables {
+		byName[t.Stream.Name] = StreamStatus{
+			Stream: t.Stream.Name, Rows: t.Rows, Deleted: t.Deleted, Rejects: t.Rejects, Wanted: t.Wanted,
+			FreshAt: moment(t.FreshAt), SettledAt: moment(t.SettledAt),
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, stream := range c.streams {
+		st := byName[stream.Name]
+		st.Stream = stream.Name
+		byName[stream.Name] = c.standing(stream, st)
+	}
+	out := make([]StreamStatus, 0, len(byName))
+	for _, st := range byName {
+		out = append(out, st)
+	}
+	slices.SortFunc(out, func(a, b StreamStatus) int {
+		if a.Stream < b.Stream {
+			return -1
+		}
+		return 1
+	})
+	return out, nil
+}
+
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// standing says in one word how the stream's lanes stand.
+func (c *connection) standing(stream penstock.Stream, st StreamStatus) StreamStatus {
+	if !c.Chosen(stream.Name) {
+		st.State = "not chosen"
+		return st
+	}
+	st.State = "waiting"
+	for _, name := range stream.Lanes() {
+		l := c.lanes[laneID{stream.Name, name}]
+		if l == nil {
+			continue
+		}
+		switch {
+		case l.outcome == penstock.Skipped:
+			st.State, st.Why = "skipped", l.why
+			return st
+		case l.failures > 0:
+			st.State, st.Why = "failing", l.why
+			return st
+		case name == penstock.Backfill && !l.complete && !l.began.IsZero():
+			st.State = "first load"
+			if l.current != nil {
+				st.Read, st.Total = l.current.read, l.current.total
+			}
+		case st.State == "waiting" && !l.doneAt.IsZero():
+			st.State = "current"
+		}
+	}
+	return st
+}
+
+// Runs lists a connection's runs, the newest first.
+func (s *Service) Runs(ctx context.Context, q catalog.RunQuery) ([]catalog.Run, error) {
+	if s.connections[q.Connection] == nil {
+		return nil, errNoConnection(q.Connection)
+	}
+	return s.cfg.Catalog.Runs(ctx, q)
+}
+
+// Troubles lists what failed, the newest first.
+func (s *Service) Troubles(ctx context.Context, q catalog.TroubleQuery) ([]catalog.Trouble, error) {
+	if s.connections[q.Connection] == nil {
+		return nil, errNoConnection(q.Connection)
+	}
+	return s.cfg.Catalog.Troubles(ctx, q)
+}
+
+// Rejects lists values and objects that could not be loaded as typed (V2).
+func (s *Service) Rejects(ctx context.Context, connection, stream, after string, limit int) ([]penstock.Reject, string, error) {
+	c := s.connections[connection]
+	if c == nil {
+		return nil, "", errNoConnection(connection)
+	}
+	return c.Store.Rejects(ctx, stream, after, limit)
+}
+
+// Rows reads rows of a stream's table.
+func (s *Service) Rows(ctx context.Context, connection string, q warehouse.Query) (*warehouse.Result, error) {
+	c := s.connections[connection]
+	if c == nil {
+		return nil, errNoConnection(connection)
+	}
+	return c.Store.Rows(ctx, q)
+}
+
+// Tables describes a connection's tables.
+func (s *Service) Tables(ctx context.Context, connection string) ([]warehouse.TableState, error) {
+	c := s.connections[connection]
+	if c == nil {
+		return nil, errNoConnection(connection)
+	}
+	return c.Store.Tables(ctx)
+}
+
+// Ready says what keeps the service from its work; empty when nothing does.
+func (s *Service) Ready(ctx context.Context) []string {
+	var out []string
+	for _, name := range s.order {
+		c := s.connections[name]
+		if down := c.loader.down.Load(); down != nil {
+			out = append(out, name+": "+down.Message)
+		} else if !c.loader.claimed.Load() {
+			out = append(out, name+": the warehouse is not claimed yet")
+		}
+		if st := c.status(); st.WorkerAge < 0 || st.WorkerAge > s.cfg.Lease {
+			out = append(out, name+": no worker was heard lately")
+		}
+	}
+	if _, err := s.cfg.Catalog.Lease(ctx, 0); err != nil {
+		out = append(out, "the catalog does not answer: "+err.Error())
+	}
+	return out
+}

@@ -1,0 +1,170 @@
+package datastreams
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// failed shows that the warehouse does not take batches. They wait on the bus
+// and nothing is lost; once the bus is full, reading pauses.
+func (l *loader) failed(ctx context.Context, err error) {
+	t := penstock.Trouble{
+		Kind: "warehouse", Heals: true,
+		Message: "the warehouse cannot be loaded: " + err.Error(),
+		Remedy:  "mend the warehouse; what was read waits and is loaded then",
+	}
+	switch {
+	case errors.Is(err, warehouse.ErrOtherAccount):
+		t.Kind, t.Heals = "other_account", false
+		t.Remedy = "use the token of the account that the warehouse holds, or start a second connection with a warehouse of its own in penstock.yaml"
+	case errors.Is(err, warehouse.ErrOtherInstallation):
+		t.Kind, t.Heals = "other_installation", false
+		t.Remedy = "point PENSTOCK_WAREHOUSE at a warehouse of its own, or run penstock with the data folder that loads this one"
+	case errors.Is(err, warehouse.ErrFenced):
+		t.Kind, t.Heals = "fenced", false
+		t.Remedy = "only one data-streams may load a warehouse: stop one of them and restart the other"
+	}
+	if old := l.down.Swap(&t); old == nil || old.Message != t.Message {
+		l.c.report(ctx, laneID{}, t)
+	}
+}
+
+func (l *loader) recovered(ctx context.Context) {
+	if l.down.Swap(nil) != nil {
+		l.c.logger().Info("the warehouse takes batches again")
+		l.c.resolve(ctx, laneID{})
+	}
+}
+
+// stopLoading ends the loader for good, visibly; the rest of the service goes
+// on and tells why.
+func (l *loader) stopLoading(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	l.failed(ctx, err)
+	l.claimed.Store(false)
+	<-ctx.Done()
+	return nil
+}
+
+// reclaim takes a warehouse that was restored or replaced as it is now: every
+// run ends, and the next grants start at the heads it has.
+func (l *loader) reclaim(ctx context.Context) error {
+	l.c.logger().Warn("the warehouse was restored or replaced; going on from what it holds")
+	l.c.abandonAll(ctx, "the warehouse was restored or replaced")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.claimNow(ctx, 0)
+}
+
+func (c *connection) abandonAll(ctx context.Context, why string) {
+	c.mu.Lock()
+	var open []*run
+	for _, r := range c.runs {
+		open = append(open, r)
+	}
+	c.mu.Unlock()
+	for _, r := range open {
+		c.abandon(ctx, r, why)
+	}
+}
+
+// oneByOne finds the batches that the warehouse refuses for their own sake:
+// where a load without any of them works, it is not the warehouse. Their runs
+// end and begin again at their heads.
+func (l *loader) oneByOne(ctx context.Context, gathered []Delivery) bool {
+	refused := map[int]error{}
+	for i := range gathered {
+		if err := l.attempt(ctx, gathered[i:i+1]); err != nil {
+			refused[i] = err
+		}
+	}
+	if len(refused) == len(gathered) {
+		l.mu.Lock()
+		_, err := l.c.Store.Load(ctx, nil, l.moment())
+		l.mu.Unlock()
+		if err != nil {
+			return false
+		}
+	}
+	for i, err := range refused {
+		l.refuse(ctx, gathered[i], err)
+	}
+	return ctx.Err() == nil
+}
+
+// refuse ends the run of a batch that the warehouse does not take.
+func (l *loader) refuse(ctx context.Context, d Delivery, err error) {
+	l.c.mu.Lock()
+	r := l.c.runs[d.Batch.Grant]
+	if r != nil {
+		r.trouble = &penstock.Trouble{
+			Kind:    "refused",
+			Message: fmt.Sprintf("the warehouse refuses a batch of %s: %v", d.Batch.Stream.Name, err),
+			Remedy:  "see the warehouse's own message; the stream goes on from what is committed",
+		}
+	}
+	l.c.mu.Unlock()
+	if r != nil {
+		l.c.abandon(ctx, r, "the warehouse refused a batch of it")
+	}
+	l.ack(d)
+}
+
+// takeHeads makes the stamps and what the runs have committed agree with the
+// warehouse as it is now, and begins an epoch.
+func (c *connection) takeHeads(ctx context.Context) error {
+	top, err := c.Store.Stamp(ctx)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	account := c.account.ID
+	c.epoch = rand.Text()
+	runs := make([]*run, 0, len(c.runs))
+	for _, r := range c.runs {
+		runs = append(runs, r)
+	}
+	c.mu.Unlock()
+	if account != 0 && top > 0 {
+		if err := c.service.cfg.Catalog.RaiseCeiling(ctx, account, top); err != nil {
+			return err
+		}
+	}
+	for _, r := range runs {
+		heads, err := c.Store.Heads(ctx, r.stream, r.laneID.lane)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		for _, h := range heads {
+			if h.Grant == r.Grant {
+				r.committed[h.Range] = h.Seq
+			}
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}

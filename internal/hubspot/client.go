@@ -1,0 +1,111 @@
+// Package hubspot reads a HubSpot account: it knows HubSpot's paths, versions,
+// limits, statuses and errors, and in which ways its answers can be wrong. It
+// does not know what is read for what: no streams, tables, cursors kept or
+// schedules.
+//
+// A call waits for its place within HubSpot's limits (Q1), is retried where a
+// retry can help, and returns only an answer that was verified as a whole, or
+// an Error that says who must act.
+package hubspot
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// A Client reads one HubSpot account with one credential. Its methods may be
+// called from many goroutines.
+type Client struct {
+	cfg       Config
+	token     atomic.Pointer[string]
+	transport http.RoundTripper
+	interval  *window
+	account   atomic.Pointer[AccountQuota]
+}
+
+// New makes a client; it calls nothing yet.
+func New(cfg Config) (*Client, error) {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{cfg: cfg, transport: cfg.Transport}
+	if c.transport == nil {
+		c.transport = newTransport(cfg.Connect)
+	}
+	c.interval = newWindow("ten-secondly", intervalLimit, intervalSpan, true)
+	c.interval.leave(cfg.Reserve)
+	c.UseAccount(NewAccountQuota())
+	c.SetToken(cfg.Token)
+	return c, nil
+}
+
+// SetToken replaces the bearer for all requests that are sent from now on.
+func (c *Client) SetToken(token string) {
+	token = strings.TrimSpace(token)
+	c.token.Store(&token)
+}
+
+// UseAccount makes the client share the limits of its account with others.
+// What the client has learnt of the account and spent before goes along.
+func (c *Client) UseAccount(q *AccountQuota) {
+	q.leave(c.cfg.Reserve)
+	if before := c.account.Swap(q); before != nil && before != q {
+		before.daily.moveTo(&q.daily)
+	}
+}
+
+// Quota says what is known of the limits right now.
+func (c *Client) Quota() QuotaState {
+	account := c.account.Load()
+	return QuotaState{
+		Windows: []WindowState{c.interval.state(), account.search.state()},
+		Daily:   account.daily.state(),
+	}
+}
+
+// Close gives up the client's idle connections.
+func (c *Client) Close() {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// path is the path of an endpoint: the family's, in its version, and the
+// parts behind it.
+func (c *Client) path(family Family, parts ...string) string {
+	v := c.cfg.Versions[family]
+	if v == "" {
+		v = DefaultVersion
+	}
+	numbered := strings.HasPrefix(v, "v")
+	var path string
+	switch {
+	case family == AccountFamily:
+		path = "/account-info/" + v + "/details"
+	case family == SchemasFamily && !numbered:
+		path = "/crm-object-schemas/" + v + "/schemas"
+	case numbered:
+		path = "/crm/" + v + "/" + string(family)
+	default:
+		path = "/crm/" + string(family) + "/" + v
+	}
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
+// A question is one call as it is asked, however often it takes.
+type question struct {
+	op      string // for errors, such as "list contacts"
+	path    string
+	query   string // encoded
+	body    []byte // nil: GET, else POST; every question only reads
+	search  bool   // whether it counts as a search and not in the ten-second window
+	partial bool   // whether 207 is a good answer too
+	verify  verifier
+	decoded any // where the body goes, unless nil
+}

@@ -1,0 +1,62 @@
+// Package secret seals credentials on their way from data-streams to a
+// worker, so that they never lie on the bus in clear.
+//
+// It knows nothing of what it seals. The cipher is age's X25519.
+package secret
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"filippo.io/age"
+)
+
+// An Identity can open what was sealed to its public key. It lives as long as
+// the worker's process and is never stored.
+type Identity struct{ key *age.X25519Identity }
+
+// NewIdentity makes a random one.
+func NewIdentity() (*Identity, error) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return nil, fmt.Errorf("make a key pair: %w", err)
+	}
+	return &Identity{key}, nil
+}
+
+// PublicKey is what Seal needs to know of the identity.
+func (i *Identity) PublicKey() string { return i.key.Recipient().String() }
+
+// Open reads what was sealed to the identity.
+func (i *Identity) Open(sealed []byte) (string, error) {
+	r, err := age.Decrypt(bytes.NewReader(sealed), i.key)
+	if err != nil {
+		return "", fmt.Errorf("open a sealed credential: %w", err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return "", fmt.Errorf("open a sealed credential: %w", err)
+	}
+	return string(text), nil
+}
+
+// Seal makes the text readable only for the identity with the public key.
+func Seal(publicKey, text string) ([]byte, error) {
+	to, err := age.ParseX25519Recipient(publicKey)
+	if err != nil {
+		return nil, fmt.Errorf("seal a credential: %w", err)
+	}
+	var sealed bytes.Buffer
+	w, err := age.Encrypt(&sealed, to)
+	if err != nil {
+		return nil, fmt.Errorf("seal a credential: %w", err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		return nil, fmt.Errorf("seal a credential: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("seal a credential: %w", err)
+	}
+	return sealed.Bytes(), nil
+}

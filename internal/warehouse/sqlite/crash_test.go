@@ -1,0 +1,141 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"penstock"
+	"penstock/internal/warehouse"
+	"penstock/internal/warehouse/warehousetest"
+)
+
+// The child is this test's binary, told by these where to die.
+const (
+	crashPath = "PENSTOCK_TEST_CRASH_PATH"
+	crashStep = "PENSTOCK_TEST_CRASH_STEP"
+)
+
+// TestW1KilledAtAnyStepALoadStandsWholeOrNotAtAll kills a process at the n-th
+// step of making a warehouse and loading it twice, for every n. Under the race
+// detector, to which a killed process has nothing to say, for every seventh.
+func TestW1KilledAtAnyStepALoadStandsWholeOrNotAtAll(t *testing.T) {
+	if path := os.Getenv(crashPath); path != "" {
+		dieAt(t, path, os.Getenv(crashStep))
+		return
+	}
+	want := stateAfter(t, filepath.Join(t.TempDir(), "whole.db"))
+	if len(want) != 3 || want[0] == want[1] || want[1] == want[2] {
+		t.Fatalf("the loads leave %q", want)
+	}
+	stride := 1
+	if testing.Short() || raceDetector {
+		stride = 7
+	}
+	for step := 1; ; step += stride {
+		path := filepath.Join(t.TempDir(), "warehouse.db")
+		child := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
+		child.Env = append(os.Environ(), crashPath+"="+path, crashStep+"="+strconv.Itoa(step))
+		output, err := child.CombinedOutput()
+		if err == nil {
+			t.Logf("a claim and two loads are %d steps", step-1)
+			return
+		}
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+			t.Fatalf("step %d: %v: %s", step, err, output)
+		}
+		found := describe(t, open(t, path))
+		if !slices.Contains(want, found) {
+			t.Fatalf("killed at step %d, the warehouse holds\n%s\nwant one of\n%s", step, found, strings.Join(want, "\n"))
+		}
+		if again := stateAfter(t, path); again[2] != want[2] {
+			t.Fatalf("killed at step %d and loaded again, the warehouse holds\n%s\nwant\n%s", step, again[2], want[2])
+		}
+	}
+}
+
+// dieAt is the child.
+func dieAt(t *testing.T, path, step string) {
+	left, err := strconv.Atoi(step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := open(t, path)
+	store.step = func(string) {
+		if left--; left == 0 {
+			if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+			select {} // until the signal arrives
+		}
+	}
+	claim(t, store)
+	for _, items := range twoLoads() {
+		mustLoad(t, store, items...)
+	}
+}
+
+// stateAfter claims the warehouse and loads what is to be loaded, and
+// describes it before, between and after.
+func stateAfter(t *testing.T, path string) []string {
+	t.Helper()
+	store := open(t, path)
+	states := []string{describe(t, store)}
+	claim(t, store)
+	for _, items := range twoLoads() {
+		mustLoad(t, store, items...)
+		states = append(states, describe(t, store))
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return states
+}
+
+// twoLoads touch everything that a load can touch.
+func twoLoads() [2][]warehouse.Item {
+	run := &warehousetest.Range{Lane: penstock.Backfill, Grant: "grant"}
+	batch := func(columns ...string) *warehousetest.Builder {
+		var cs []penstock.Column
+		for _, c := range columns {
+			cs = append(cs, penstock.Column{Property: c, Type: penstock.Text})
+		}
+		return warehousetest.NewBatch(warehousetest.Contacts(), cs...)
+	}
+	first := batch("v").Put(1, 1000, 1, "A").Put(2, 1000, 1, "A").Put(3, 1000, 1, "A").Want("7", 1).Reject("8", "", "{}")
+	first.Batch.Begin = "T0"
+	second := batch("v", "w").Put(1, 2000, 2, "B", "B").Put(4, 2000, 2, "B", nil).Reject("4", "w", "bad").Bury(9, 2000, 2, 1)
+	third := batch("v", "w").Put(2, 1000, 3, "A", nil).Missing(1, 5000, 4).Fill(4, 1, 4, "C", "C").Inventory(1, 5, 4)
+	third.Batch.Filled = []string{"w"}
+	loads := [2][]warehouse.Item{}
+	for i, builders := range [2][]*warehousetest.Builder{{first}, {second, third}} {
+		for _, b := range builders {
+			loads[i] = append(loads[i], warehouse.Item{Batch: run.Next(b), Current: run.Grant})
+		}
+	}
+	return loads
+}
+
+// describe is everything the file holds, but for who claimed it.
+func describe(t *testing.T, store *Store) string {
+	t.Helper()
+	if check := ask(t, store.path, "PRAGMA integrity_check"); check != "ok;" && check != "" {
+		t.Fatalf("the file is damaged: %s", check)
+	}
+	lines := []string{}
+	for _, table := range []string{"contacts", "_penstock_heads", "_penstock_tables", "_penstock_columns", "_penstock_seen",
+		"_penstock_rejects", "_penstock_wanted"} {
+		if rows := ask(t, store.path, "SELECT * FROM "+table); rows != "" {
+			lines = append(lines, fmt.Sprintf("%s: %s", table, rows))
+		}
+	}
+	return strings.Join(lines, "\n")
+}

@@ -1,0 +1,225 @@
+package sqlite
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"zombiezen.com/go/sqlite"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// A cell is one column of a record, read without boxing. Only bind asks that
+// the row is not NULL.
+type cell interface {
+	IsNull(row int) bool
+	bind(into *sqlite.Stmt, param, row int)
+	same(standing *sqlite.Stmt, column, row int) bool // as the row that the statement stands on
+}
+
+type (
+	textCell     struct{ *array.String }
+	numberCell   struct{ *array.String }
+	boolCell     struct{ *array.Boolean }
+	dateCell     struct{ *array.Date32 }
+	dateTimeCell struct{ *array.Timestamp }
+)
+
+func (c textCell) bind(into *sqlite.Stmt, param, row int) { into.BindText(param, c.Value(row)) }
+
+func (c numberCell) bind(into *sqlite.Stmt, param, row int) {
+	text := c.Value(row)
+	switch kind, n, f := classify(text); kind {
+	case asInteger:
+		into.BindInt64(param, n)
+	case asReal:
+		into.BindFloat(param, f)
+	default:
+		into.BindText(param, text)
+	}
+}
+
+func (c boolCell) bind(into *sqlite.Stmt, param, row int) { into.BindBool(param, c.Value(row)) }
+
+func (c dateCell) bind(into *sqlite.Stmt, param, row int) {
+	into.BindText(param, dateText(int32(c.Value(row))))
+}
+
+func (c dateTimeCell) bind(into *sqlite.Stmt, param, row int) {
+	into.BindText(param, isoText(int64(c.Value(row))))
+}
+
+func (c textCell) same(s *sqlite.Stmt, column, row int) bool {
+	if c.IsNull(row) {
+		return s.ColumnIsNull(column)
+	}
+	return holds(s, column, c.Value(row))
+}
+
+func (c numberCell) same(s *sqlite.Stmt, column, row int) bool {
+	if c.IsNull(row) {
+		return s.ColumnIsNull(column)
+	}
+	text := c.Value(row)
+	switch kind, n, f := classify(text); kind {
+	case asInteger:
+		return s.ColumnType(column) == sqlite.TypeInteger && s.ColumnInt64(column) == n
+	case asReal:
+		return s.ColumnType(column) == sqlite.TypeFloat && s.ColumnFloat(column) == f
+	}
+	return holds(s, column, text)
+}
+
+func (c boolCell) same(s *sqlite.Stmt, column, row int) bool {
+	if c.IsNull(row) {
+		return s.ColumnIsNull(column)
+	}
+	return s.ColumnType(column) == sqlite.TypeInteger && s.ColumnBool(column) == c.Value(row)
+}
+
+func (c dateCell) same(s *sqlite.Stmt, column, row int) bool {
+	if c.IsNull(row) {
+		return s.ColumnIsNull(column)
+	}
+	return holds(s, column, dateText(int32(c.Value(row))))
+}
+
+func (c dateTimeCell) same(s *sqlite.Stmt, column, row int) bool {
+	if c.IsNull(row) {
+		return s.ColumnIsNull(column)
+	}
+	return holds(s, column, isoText(int64(c.Value(row))))
+}
+
+func holds(s *sqlite.Stmt, column int, text string) bool {
+	return s.ColumnType(column) == sqlite.TypeText && s.ColumnText(column) == text
+}
+
+// cellOf picks the reader of a property's column.
+func cellOf(values arrow.Array, t penstock.Type) cell {
+	switch values := values.(type) {
+	case *array.String:
+		if t == penstock.Number {
+			return numberCell{values}
+		}
+		return textCell{values}
+	case *array.Boolean:
+		return boolCell{values}
+	case *array.Date32:
+		return dateCell{values}
+	case *array.Timestamp:
+		return dateTimeCell{values}
+	}
+	return nil
+}
+
+// A record is one page of a batch with a typed reader per column.
+type record struct {
+	length   int
+	integers *array.Int64    // the key, where it is one integer
+	texts    []*array.String // the key's columns otherwise
+
+	op, via                   *array.Uint8
+	stamp, mergedInto         *array.Int64
+	updated, created, deleted dateTimeCell
+	why                       *array.String
+
+	columns []penstock.Column
+	cells   []cell
+}
+
+// readRecord checks that the record is laid out as Table.Schema says, so that
+// nothing after it can be surprised.
+func readRecord(stream penstock.Stream, raw arrow.RecordBatch) (*record, error) {
+	keys := stream.Key()
+	if err := checkLayout(stream, raw.Schema()); err != nil {
+		return nil, err
+	}
+	r := &record{length: int(raw.NumRows()), columns: penstock.ColumnsOf(raw.Schema(), len(keys))}
+	for i, k := range keys {
+		if raw.Column(i).NullN() > 0 {
+			return nil, fmt.Errorf("a row has no %s", k.Name)
+		}
+		if k.Integer {
+			r.integers = raw.Column(i).(*array.Int64)
+		} else {
+			r.texts = append(r.texts, raw.Column(i).(*array.String))
+		}
+	}
+	fixed := raw.Columns()[len(keys):]
+	r.op, r.via, r.stamp = fixed[0].(*array.Uint8), fixed[1].(*array.Uint8), fixed[2].(*array.Int64)
+	r.updated = dateTimeCell{fixed[3].(*array.Timestamp)}
+	r.created = dateTimeCell{fixed[4].(*array.Timestamp)}
+	r.deleted = dateTimeCell{fixed[5].(*array.Timestamp)}
+	r.why, r.mergedInto = fixed[6].(*array.String), fixed[7].(*array.Int64)
+	for i, c := range r.columns {
+		r.cells = append(r.cells, cellOf(fixed[len(penstock.Fixed())+i], c.Type))
+	}
+	for i := range r.length {
+		if op := penstock.Op(r.op.Value(i)); op < penstock.Put || op > penstock.Missing {
+			return nil, fmt.Errorf("row %s asks for the unknown operation %d", r.key(i).Text(), op)
+		}
+	}
+	return r, nil
+}
+
+func checkLayout(stream penstock.Stream, schema *arrow.Schema) error {
+	keys := len(stream.Key())
+	fields := schema.Fields()
+	if len(fields) < keys+len(penstock.Fixed()) {
+		return fmt.Errorf("a record has %d columns, too few for the key and the fixed ones", len(fields))
+	}
+	for _, f := range fields[keys+len(penstock.Fixed()):] {
+		if len(f.Name) < len(penstock.PropertyPrefix) {
+			return fmt.Errorf("a record has a column %q", f.Name)
+		}
+	}
+	for i, want := range (penstock.Table{Stream: stream, Columns: penstock.ColumnsOf(schema, keys)}).Schema().Fields() {
+		if want.Type == nil || fields[i].Name != want.Name || !arrow.TypeEqual(fields[i].Type, want.Type) {
+			return fmt.Errorf("column %d of a record is %q of type %v, not %q of type %v",
+				i, fields[i].Name, fields[i].Type, want.Name, want.Type)
+		}
+	}
+	return nil
+}
+
+// key is the row's key.
+func (r *record) key(row int) penstock.Key {
+	if r.integers != nil {
+		return penstock.Key{strconv.FormatInt(r.integers.Value(row), 10)}
+	}
+	key := make(penstock.Key, len(r.texts))
+	for i, column := range r.texts {
+		key[i] = column.Value(row)
+	}
+	return key
+}
+
+// bindKey binds the key's columns to the first parameters.
+func (r *record) bindKey(into *sqlite.Stmt, row int) {
+	if r.integers != nil {
+		into.BindInt64(1, r.integers.Value(row))
+		return
+	}
+	for i, column := range r.texts {
+		into.BindText(i+1, column.Value(row))
+	}
+}
+
+// arrival is the row as far as replacing another is concerned.
+func (r *record) arrival(row int) warehouse.Arrival {
+	a := warehouse.Arrival{
+		Op: penstock.Op(r.op.Value(row)), Via: penstock.Via(r.via.Value(row)),
+		Stamp: r.stamp.Value(row), Why: penstock.Why(r.why.Value(row)),
+	}
+	if !r.updated.IsNull(row) {
+		a.Updated = int64(r.updated.Value(row))
+	}
+	if !r.mergedInto.IsNull(row) {
+		a.MergedInto = r.mergedInto.Value(row)
+	}
+	return a
+}

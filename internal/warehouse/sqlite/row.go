@@ -1,0 +1,170 @@
+package sqlite
+
+import (
+	"errors"
+
+	"zombiezen.com/go/sqlite"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// find reads the standing row and compares it.
+func (a *applying) find(in *arriving) error {
+	a.conn.note("find")
+	find := in.plan.find
+	a.record.bindKey(find, in.row)
+	keys := len(a.table.keys)
+	find.BindText(keys+1, a.table.stream.Name)
+	if a.record.integers != nil {
+		find.BindInt64(keys+2, a.record.integers.Value(in.row))
+	} else {
+		find.BindText(keys+2, a.record.key(in.row).Text())
+	}
+	found, err := find.Step()
+	if err == nil && found {
+		if in.old, err = readStanding(find); err == nil && in.carries {
+			in.same = a.same(in)
+		}
+	}
+	return errors.Join(err, find.Reset())
+}
+
+func readStanding(found *sqlite.Stmt) (*standing, error) {
+	updated, err := parseISO(found.ColumnText(foundUpdated))
+	if err != nil {
+		return nil, err
+	}
+	seen := found.ColumnInt64(foundSeen)
+	return &standing{seen: seen, Standing: warehouse.Standing{
+		Updated: updated, Stamp: max(found.ColumnInt64(foundStamp), seen),
+		Why: penstock.Why(found.ColumnText(foundWhy)), MergedInto: found.ColumnInt64(foundMergedInto),
+	}}, nil
+}
+
+// same tells whether writing the arrival would change nothing of the row that
+// find stands on.
+func (a *applying) same(in *arriving) bool {
+	r, found, row := a.record, in.plan.find, in.row
+	if in.Op == penstock.Put {
+		if !r.updated.same(found, foundUpdated, row) || !r.deleted.same(found, foundDeleted, row) ||
+			!r.created.IsNull(row) && !r.created.same(found, foundCreated, row) ||
+			in.Why != in.old.Why || in.MergedInto != in.old.MergedInto {
+			return false
+		}
+	}
+	for i, c := range r.cells {
+		if !c.same(found, foundProperties+i, row) {
+			return false
+		}
+	}
+	return true
+}
+
+// insert writes a row unless its key is there already.
+func (a *applying) insert(in *arriving) (inserted bool, err error) {
+	if err := a.run(in.plan.insert, "insert", in); err != nil {
+		return false, err
+	}
+	if a.conn.Changes() == 0 {
+		return false, nil
+	}
+	a.table.wrote(nil, in.Why)
+	return true, a.written(in)
+}
+
+// replace writes the arrival over the standing row, or into its empty place.
+func (a *applying) replace(in *arriving) error {
+	if in.old == nil {
+		_, err := a.insert(in)
+		return err
+	}
+	if in.same {
+		a.applied.Unchanged++
+		if err := a.observe(in); err != nil {
+			return err
+		}
+		return a.settle(in)
+	}
+	if err := a.run(in.plan.update, "update", in); err != nil {
+		return err
+	}
+	a.table.wrote(in.old, in.Why)
+	if err := a.forgetSeen(in); err != nil {
+		return err
+	}
+	return a.written(in)
+}
+
+// fillIn writes the named columns of a row that stands at the same version.
+func (a *applying) fillIn(in *arriving) error {
+	if in.same {
+		a.applied.Unchanged++
+		return a.settle(in)
+	}
+	if err := a.run(in.plan.fillIn, "fill", in); err != nil {
+		return err
+	}
+	a.table.wrote(in.old, in.old.Why)
+	return a.written(in)
+}
+
+// written counts a row that has been written.
+func (a *applying) written(in *arriving) error {
+	if in.Op == penstock.Bury {
+		a.applied.Buried++
+		return a.answered(in)
+	}
+	a.applied.Loaded++
+	return a.settle(in)
+}
+
+// settle brings the lists beside the table in line with a row that now holds
+// the arrival's values.
+func (a *applying) settle(in *arriving) error {
+	if err := a.rowRejects(in); err != nil || in.Op == penstock.Fill {
+		return err
+	}
+	return a.answered(in)
+}
+
+// run binds the row and executes a statement that writes it.
+func (a *applying) run(statement *sqlite.Stmt, name string, in *arriving) error {
+	a.conn.note(name)
+	if err := statement.ClearBindings(); err != nil {
+		return err
+	}
+	a.record.bindKey(statement, in.row)
+	first := len(a.table.keys) + 1
+	a.bindOwn(statement, first, in.row)
+	if in.carries {
+		first += len(ownColumns)
+		for i, c := range a.record.cells {
+			if !c.IsNull(in.row) {
+				c.bind(statement, first+i, in.row)
+			}
+		}
+	}
+	_, err := statement.Step()
+	return errors.Join(err, statement.Reset())
+}
+
+func (a *applying) bindOwn(into *sqlite.Stmt, first, row int) {
+	r := a.record
+	for i, c := range [...]dateTimeCell{ownCreated: r.created, ownUpdated: r.updated, ownDeletedAt: r.deleted} {
+		if c.Timestamp != nil && !c.IsNull(row) {
+			c.bind(into, first+i, row)
+		}
+	}
+	why := r.why.Value(row)
+	into.BindBool(first+ownDeleted, why != "")
+	if why != "" {
+		into.BindText(first+ownWhy, why)
+	}
+	if !r.mergedInto.IsNull(row) && r.mergedInto.Value(row) != 0 {
+		into.BindInt64(first+ownMergedInto, r.mergedInto.Value(row))
+	}
+	into.BindText(first+ownSyncedAt, a.synced)
+	into.BindInt64(first+ownLoad, a.table.next())
+	into.BindInt64(first+ownStamp, r.stamp.Value(row))
+}

@@ -1,0 +1,285 @@
+package sqlite
+
+import (
+	"fmt"
+	"strings"
+
+	"zombiezen.com/go/sqlite"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// maxColumns is SQLite's limit as it is built (sqlite.org/limits.html).
+const maxColumns = 2000
+
+// ownColumns follow the properties that a table was made with; properties that
+// come later follow them.
+var ownColumns = []struct{ name, kind string }{
+	{"_created_at", "TEXT"}, {"_updated_at", "TEXT"}, {"_deleted", "BOOLEAN"}, {"_deleted_at", "TEXT"},
+	{"_deleted_why", "TEXT"}, {"_merged_into", "INTEGER"}, {"_synced_at", "TEXT"}, {"_load", "INTEGER"},
+	{"_stamp", "INTEGER"},
+}
+
+// The places in ownColumns.
+const (
+	ownCreated = iota
+	ownUpdated
+	ownDeleted
+	ownDeletedAt
+	ownWhy
+	ownMergedInto
+	ownSyncedAt
+	ownLoad
+	ownStamp
+)
+
+// A table is a stream's table as it stands in the transaction in hand.
+type table struct {
+	stream  penstock.Stream
+	made    bool // it exists
+	keys    []penstock.KeyColumn
+	columns []warehouse.Recorded
+	names   map[penstock.Column]string // where a property of a type is kept
+
+	load           int64 // the number of the last transaction that wrote rows, maybe this one
+	written        bool  // this one has
+	rows, deleted  int64
+	fresh, settled int64
+
+	wanted, rejects bool // whether there may be any: most streams have none most of the time
+}
+
+// openTable reads what is recorded of the stream's table, which evolve makes
+// when it does not exist.
+func openTable(conn *conn, stream penstock.Stream) (*table, error) {
+	t := &table{stream: stream, keys: stream.Key(), names: map[penstock.Column]string{}}
+	if err := checkName(t); err != nil {
+		return nil, err
+	}
+	found := false
+	err := conn.query(`SELECT family, object_type, load, "rows", deleted, fresh_at, settled_at
+		FROM _penstock_tables WHERE stream = ?1`, func(row *sqlite.Stmt) error {
+		found = true
+		t.load, t.rows, t.deleted = row.ColumnInt64(2), row.ColumnInt64(3), row.ColumnInt64(4)
+		t.fresh, t.settled = row.ColumnInt64(5), row.ColumnInt64(6)
+		t.stream.Family, t.stream.ObjectType = penstock.Family(row.ColumnText(0)), row.ColumnText(1)
+		return t.holds(stream)
+	}, stream.Name)
+	if err != nil {
+		return nil, err
+	}
+	if t.made = found; !found {
+		return t, nil
+	}
+	if t.columns, err = readColumns(conn.Conn, stream.Name); err != nil {
+		return nil, err
+	}
+	for _, c := range t.columns {
+		t.names[c.Column] = c.Name
+	}
+	return t, t.look(conn)
+}
+
+// holds refuses another kind of thing under the same name.
+func (t *table) holds(stream penstock.Stream) error {
+	if t.stream.Family != stream.Family || t.stream.ObjectType != stream.ObjectType {
+		return fmt.Errorf("the table %s holds %s %s, not %s %s: give the stream another name", stream.Name,
+			t.stream.Family, t.stream.ObjectType, stream.Family, stream.ObjectType)
+	}
+	return nil
+}
+
+func checkName(t *table) error {
+	name := strings.ToLower(t.stream.Name)
+	if name == "" || strings.HasPrefix(name, "_") || strings.HasPrefix(name, "sqlite_") {
+		return fmt.Errorf("%q cannot be a table's name", t.stream.Name)
+	}
+	if len(t.keys) == 0 {
+		return fmt.Errorf("streams of the family %q have no key", t.stream.Family)
+	}
+	return nil
+}
+
+// look finds out which of the lists kept beside the table have entries.
+func (t *table) look(conn *conn) error {
+	return conn.query(`SELECT EXISTS (SELECT 1 FROM _penstock_wanted WHERE stream = ?1),
+		EXISTS (SELECT 1 FROM _penstock_rejects WHERE stream = ?1)`, func(row *sqlite.Stmt) error {
+		t.wanted, t.rejects = row.ColumnBool(0), row.ColumnBool(1)
+		return nil
+	}, t.stream.Name)
+}
+
+// evolve adds the columns that are missing, and makes the table if need be.
+func (t *table) evolve(conn *conn, incoming []penstock.Column) error {
+	added := warehouse.Evolve(t.keys, t.columns, incoming)
+	if t.made && len(added) == 0 {
+		return nil
+	}
+	if n := len(t.keys) + len(t.columns) + len(added) + len(ownColumns); n > maxColumns {
+		return fmt.Errorf("the table would have %d columns and SQLite takes %d: leave some properties out", n, maxColumns)
+	}
+	change := t.add
+	if !t.made {
+		change = t.create
+	}
+	if err := change(conn, added); err != nil {
+		return err
+	}
+	t.made = true
+	return t.record(conn, added)
+}
+
+// create makes the table: key, properties, our own columns. One integer key is
+// the rowid: the rows lie in id order.
+func (t *table) create(conn *conn, columns []warehouse.Recorded) error {
+	single := len(t.keys) == 1 && t.keys[0].Integer
+	var lines []string
+	for _, k := range t.keys {
+		switch {
+		case single:
+			lines = append(lines, quote(k.Name)+" INTEGER PRIMARY KEY")
+		case k.Integer:
+			lines = append(lines, quote(k.Name)+" INTEGER NOT NULL")
+		default:
+			lines = append(lines, quote(k.Name)+" TEXT NOT NULL")
+		}
+	}
+	for _, c := range columns {
+		lines = append(lines, quote(c.Name)+" "+storage(c.Type))
+	}
+	for _, c := range ownColumns {
+		lines = append(lines, c.name+" "+c.kind)
+	}
+	options := ""
+	if !single {
+		lines = append(lines, "PRIMARY KEY ("+keyList(t.keys)+")")
+		options = "WITHOUT ROWID"
+	}
+	name := quote(t.stream.Name)
+	err := conn.exec(fmt.Sprintf("CREATE TABLE %s (%s) %s", name, strings.Join(lines, ", "), options))
+	if err != nil {
+		return err
+	}
+	err = conn.exec(fmt.Sprintf(`CREATE INDEX %s ON %s (%s) WHERE _deleted_why = 'archived'`,
+		quote("_penstock_archived_"+t.stream.Name), name, keyList(t.keys)))
+	if err != nil {
+		return err
+	}
+	return conn.exec(`INSERT INTO _penstock_tables (stream, family, object_type) VALUES (?1, ?2, ?3)`,
+		t.stream.Name, t.stream.Family, t.stream.ObjectType)
+}
+
+// add appends columns to a table that is there.
+func (t *table) add(conn *conn, columns []warehouse.Recorded) error {
+	for _, c := range columns {
+		err := conn.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", quote(t.stream.Name), quote(c.Name), storage(c.Type)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// record writes down the names of new columns. One that comes before the
+// backfill has read anything needs no filling.
+func (t *table) record(conn *conn, added []warehouse.Recorded) error {
+	filled := true
+	if t.stream.Family == penstock.Objects {
+		err := conn.query(`SELECT 1 FROM _penstock_heads WHERE stream = ?1 AND lane = ?2 AND cursor <> '' LIMIT 1`,
+			func(*sqlite.Stmt) error {
+				filled = false
+				return nil
+			}, t.stream.Name, penstock.Backfill)
+		if err != nil {
+			return err
+		}
+	}
+	for _, c := range added {
+		c.Filled = filled
+		err := conn.exec(`INSERT INTO _penstock_columns VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
+			t.stream.Name, len(t.columns), c.Name, c.Property, c.Type, c.Filled)
+		if err != nil {
+			return err
+		}
+		t.columns = append(t.columns, c)
+		t.names[c.Column] = c.Name
+	}
+	return nil
+}
+
+// fill marks the properties' latest columns as holding the values of the rows
+// that were loaded before them.
+func (t *table) fill(conn *conn, properties []string) error {
+	for _, property := range properties {
+		for i := len(t.columns) - 1; i >= 0; i-- {
+			if t.columns[i].Property != property {
+				continue
+			}
+			t.columns[i].Filled = true
+			err := conn.exec(`UPDATE _penstock_columns SET filled = 1 WHERE stream = ?1 AND position = ?2`,
+				t.stream.Name, i)
+			if err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// next is the table's _load for rows written in this transaction.
+func (t *table) next() int64 {
+	if t.written {
+		return t.load
+	}
+	return t.load + 1
+}
+
+// wrote counts a row that was written, and what it was before and is now.
+func (t *table) wrote(before *standing, after penstock.Why) {
+	t.load = t.next()
+	t.written = true
+	if before != nil {
+		*t.count(before.Why)--
+	}
+	*t.count(after)++
+}
+
+func (t *table) count(why penstock.Why) *int64 {
+	if why == penstock.Live {
+		return &t.rows
+	}
+	return &t.deleted
+}
+
+func (t *table) save(conn *conn) error {
+	return conn.exec(`UPDATE _penstock_tables SET load = ?2, "rows" = ?3, deleted = ?4, fresh_at = ?5, settled_at = ?6,
+		whole = ?7 WHERE stream = ?1`, t.stream.Name, t.load, t.rows, t.deleted, t.fresh, t.settled, t.stream.Whole)
+}
+
+func readColumns(conn *sqlite.Conn, stream string) ([]warehouse.Recorded, error) {
+	var columns []warehouse.Recorded
+	err := query(conn, `SELECT name, property, type, filled FROM _penstock_columns WHERE stream = ?1 ORDER BY position`,
+		func(row *sqlite.Stmt) error {
+			columns = append(columns, warehouse.Recorded{
+				Column: penstock.Column{Property: row.ColumnText(1), Type: penstock.Type(row.ColumnText(2))},
+				Name:   row.ColumnText(0), Filled: row.ColumnBool(3),
+			})
+			return nil
+		}, stream)
+	return columns, err
+}
+
+// storage is a column's declared type. A number has none: every name that
+// SQLite knows for numbers would turn a decimal text of many digits into the
+// nearest float.
+func storage(t penstock.Type) string {
+	switch t {
+	case penstock.Number:
+		return ""
+	case penstock.Bool:
+		return "BOOLEAN"
+	}
+	return "TEXT"
+}

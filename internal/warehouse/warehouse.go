@@ -1,0 +1,149 @@
+// Package warehouse says what every warehouse promises and makes the
+// decisions that all engines share: whether a batch is admitted, whether a row
+// replaces another, and how a table grows.
+//
+// The decisions are pure. It knows no SQL, no bus and no HubSpot; the engines
+// in its subfolders keep the promises W1 to W5 and pass the suite in
+// warehousetest.
+package warehouse
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"penstock"
+)
+
+// A Store is one connection's warehouse. Load is called by one goroutine at a
+// time; the readers may be called beside it.
+type Store interface {
+	// Claim makes the caller the only loader: whoever claimed before gets
+	// ErrFenced from then on. It fails with ErrOtherAccount or
+	// ErrOtherInstallation when the tables belong to somebody else (V4).
+	Claim(ctx context.Context, c Claim) error
+
+	// Load applies the items in order in one transaction (W1) and says what
+	// became of each. After an error nothing of it stands, or all of it where
+	// the error struck the commit; loading the same items again finds out
+	// (W2).
+	Load(ctx context.Context, items []Item, at Moment) ([]Outcome, error)
+
+	// Heads are the ranges of a lane as committed; none for a lane that has
+	// not begun.
+	Heads(ctx context.Context, stream string, lane penstock.Lane) ([]penstock.Head, error)
+
+	// Restart forgets how far the backfill of a stream has come, so that the
+	// next grant reads everything again. Rows stay.
+	Restart(ctx context.Context, stream string) error
+
+	// Stamp is the highest stamp the warehouse has seen.
+	Stamp(ctx context.Context) (int64, error)
+
+	// Wanted lists up to limit keys of the stream that are due to be read,
+	// the longest waiting first. A key named as not found is not due again
+	// before GoneAfter has passed.
+	Wanted(ctx context.Context, stream string, now time.Time, limit int) ([]penstock.Want, error)
+
+	// Tables describes every table, by stream name.
+	Tables(ctx context.Context) ([]TableState, error)
+
+	// Rows reads rows of a table in key order.
+	Rows(ctx context.Context, q Query) (*Result, error)
+
+	// Rejects lists rejects of a stream (all streams when empty) after the
+	// given place, in a stable order, with the place to go on from; an empty
+	// place when there are no more.
+	Rejects(ctx context.Context, stream, after string, limit int) ([]penstock.Reject, string, error)
+
+	// Close ends the store; a load in hand commits or is undone.
+	Close() error
+}
+
+// A Claim says who wants to load.
+type Claim struct {
+	Loader       string // random, new with each process
+	Installation string // of the data folder; the same over restarts
+	Account      int64  // HubSpot's portal id; 0 while it is not known yet
+}
+
+// An Item is a batch with the grant that its lane has now (W4).
+type Item struct {
+	Batch   *penstock.Batch
+	Current string
+}
+
+// A Moment is what a load needs to know of the world.
+type Moment struct {
+	Now     time.Time // for _synced_at
+	Account int64     // whose data the items hold; written with the first head (V4)
+	Horizon int64     // no batch with a lower stamp can be admitted any more
+}
+
+// An Outcome is what became of a batch.
+type Outcome struct {
+	Verdict Verdict
+	Applied penstock.Applied
+}
+
+// TableState describes a table for people and for the API.
+type TableState struct {
+	Stream  penstock.Stream
+	Columns []Recorded
+	Rows    int64 // live rows
+	Deleted int64 // tombstones
+	Rejects int64
+	Wanted  int64
+	Load    int64 // the number of the last transaction that wrote rows
+
+	FreshAt   int64 // as the latest batch that said so; ms since 1970, 0 when never
+	SettledAt int64
+}
+
+// A Query asks for rows of one table.
+type Query struct {
+	Stream  string
+	After   penstock.Key // rows with a greater key; nil begins
+	Limit   int          // at most; 0 means all
+	Fields  []string     // column names; empty means all but the hidden ones
+	Deleted bool         // tombstones too
+}
+
+// A Result is rows on their way: Columns in order, and Rows yields one value
+// per column as int64, float64, string, bool or nil, or an error that ends it.
+type Result struct {
+	Columns []string
+	Rows    iter.Seq2[[]any, error]
+}
+
+// GoneAfter is how long after an id was first named as not found the second
+// such answer makes it gone.
+const GoneAfter = time.Hour
+
+// The errors of a Store that its user must tell apart.
+var (
+	// ErrFenced says that another process has claimed the warehouse.
+	ErrFenced = errors.New("another data-streams process has taken over this warehouse")
+	// ErrReplaced says that the warehouse is not the one that was loaded a
+	// moment ago: it was restored or re-created. Claim it again.
+	ErrReplaced = errors.New("the warehouse was restored or replaced while in use")
+	// ErrOtherAccount says that the tables hold another HubSpot account (V4).
+	ErrOtherAccount = errors.New("the warehouse holds another HubSpot account")
+	// ErrOtherInstallation says that another data folder loads the tables (V4).
+	ErrOtherInstallation = errors.New("the warehouse belongs to another installation of penstock")
+	// ErrNoTable says that nothing of the stream has been loaded yet.
+	ErrNoTable = errors.New("no such table in the warehouse")
+	// ErrNoColumn says that a query named a column that the table has not.
+	ErrNoColumn = errors.New("no such column")
+)
+
+// SchemaOf is the schema of a batch's rows; nil when it has none.
+func SchemaOf(b *penstock.Batch) *arrow.Schema {
+	if len(b.Rows) == 0 {
+		return nil
+	}
+	return b.Rows[0].Schema()
+}

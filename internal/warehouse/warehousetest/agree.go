@@ -1,0 +1,289 @@
+package warehousetest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// agree loads the same random histories into the model and the engine, and
+// compares everything that can be asked after each step. The values are few,
+// so that versions, keys and names collide all the time.
+func agree(t *testing.T, fresh Fresh) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := &randomHistory{T: rt, lanes: map[string]*Range{}, model: NewModel()}
+		h.open = fresh(t)
+		h.engine = h.open()
+		defer func() {
+			if err := h.engine.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		}()
+		h.claim()
+		for range rapid.IntRange(1, 8).Draw(rt, "steps") {
+			h.step()
+			h.compare()
+		}
+	})
+}
+
+type randomHistory struct {
+	*rapid.T
+	open    func() warehouse.Store
+	model   *Model
+	engine  warehouse.Store
+	lanes   map[string]*Range
+	former  []warehouse.Item
+	seconds int64 // the clock
+}
+
+func (h *randomHistory) claim() {
+	c := warehouse.Claim{Loader: fmt.Sprintf("loader %d", h.seconds), Installation: "here", Account: account}
+	for _, s := range h.stores() {
+		if err := s.Claim(context.Background(), c); err != nil {
+			h.Fatalf("claim: %v", err)
+		}
+	}
+}
+
+func (h *randomHistory) stores() []warehouse.Store { return []warehouse.Store{h.model, h.engine} }
+
+func (h *randomHistory) int(low, high int, label string) int {
+	return rapid.IntRange(low, high).Draw(h.T, label)
+}
+
+func (h *randomHistory) one(label string, of int) bool { return h.int(1, of, label) == of }
+
+func (h *randomHistory) step() {
+	h.seconds += int64(h.int(0, 3000, "pause"))
+	switch {
+	case h.one("reopen", 12):
+		if err := h.engine.Close(); err != nil {
+			h.Fatalf("close: %v", err)
+		}
+		h.engine = h.open()
+		h.claim()
+	case h.one("restart", 12):
+		for _, s := range h.stores() {
+			if err := s.Restart(context.Background(), "contacts"); err != nil {
+				h.Fatalf("restart: %v", err)
+			}
+		}
+		h.lanes = map[string]*Range{} // what is sent next begins at the wrong place, mostly
+	default:
+		h.load()
+	}
+}
+
+func (h *randomHistory) load() {
+	items := make([]warehouse.Item, h.int(1, 3, "items"))
+	for i := range items {
+		items[i] = h.item()
+	}
+	at := warehouse.Moment{Now: time.UnixMilli(at(h.seconds)), Account: account}
+	expected, wantErr := h.model.Load(context.Background(), items, at)
+	got, err := h.engine.Load(context.Background(), items, at)
+	if (err == nil) != (wantErr == nil) {
+		h.Fatalf("the engine says %v, the model %v", err, wantErr)
+	}
+	if err != nil {
+		h.lanes = map[string]*Range{}
+		return
+	}
+	for i := range items {
+		if got[i] != expected[i] {
+			h.Fatalf("batch %d: the engine says %+v, the model %+v", i, got[i], expected[i])
+		}
+	}
+}
+
+// item is mostly the next batch of its range; else one that was sent before,
+// or of another run.
+func (h *randomHistory) item() warehouse.Item {
+	if len(h.former) > 0 && h.one("repeat", 8) {
+		return rapid.SampledFrom(h.former).Draw(h.T, "former")
+	}
+	stream := rapid.SampledFrom([]penstock.Stream{Contacts(), Contacts(), Owners(), Stages()}).Draw(h.T, "stream")
+	lane := rapid.SampledFrom([]penstock.Lane{penstock.Backfill, penstock.Named}).Draw(h.T, "lane")
+	id := stream.Name + string(lane)
+	run := h.lanes[id]
+	if run == nil {
+		run = &Range{Lane: lane, Grant: fmt.Sprintf("%s %d", id, len(h.former))}
+		if heads, err := h.model.Heads(context.Background(), stream.Name, lane); err == nil && len(heads) > 0 {
+			run.Cursor = heads[0].Cursor
+		}
+		h.lanes[id] = run
+	}
+	item := warehouse.Item{Batch: run.Next(h.batch(stream)), Current: run.Grant}
+	if h.one("zombie", 15) {
+		item.Current = "another"
+		delete(h.lanes, id)
+	}
+	h.former = append(h.former, item)
+	return item
+}
+
+func (h *randomHistory) batch(stream penstock.Stream) *Builder {
+	columns := rapid.SliceOfNDistinct(rapid.SampledFrom(anyColumns), 0, 4,
+		func(c penstock.Column) string { return c.Property }).Draw(h.T, "columns")
+	b := NewBatch(stream, columns...)
+	for range h.int(0, 4, "rows") {
+		b.Add(h.row(stream, columns))
+		if h.one("page", 4) {
+			b.Page()
+		}
+	}
+	if h.one("bad", 20) {
+		b.Add(Row{Op: 9, ID: 1, Key: h.key(stream)})
+	}
+	for range h.int(0, 2, "rejects") {
+		property := rapid.SampledFrom([]string{"", "v", "n", "V"}).Draw(h.T, "property")
+		b.Reject(h.key(stream).Text(), property, fmt.Sprint(h.seconds))
+	}
+	if h.one("want", 3) {
+		b.Want(h.key(stream).Text(), int64(h.int(1, 9, "stamp")))
+	}
+	if h.one("inventory", 4) {
+		b.Batch.Inventory = &penstock.Inventory{Stamp: int64(h.int(1, 9, "stamp")), Archived: h.one("archived", 2)}
+		if h.one("from", 2) {
+			b.Batch.Inventory.From = h.key(stream)
+		}
+		if h.one("to", 2) {
+			b.Batch.Inventory.To = h.key(stream)
+		}
+	}
+	if h.one("begin", 4) {
+		b.Batch.Begin = "T0"
+	}
+	if h.one("filled", 3) {
+		b.Batch.Filled = []string{"n", "v"}
+	}
+	if h.one("fresh", 3) {
+		b.Batch.FreshAt, b.Batch.SettledAt = at(h.seconds), int64(h.int(0, 1, "settled"))
+	}
+	return b
+}
+
+func (h *randomHistory) key(stream penstock.Stream) penstock.Key {
+	var key penstock.Key
+	for _, k := range stream.Key() {
+		if k.Integer {
+			key = append(key, rapid.SampledFrom([]string{"1", "2", "10"}).Draw(h.T, "id"))
+		} else {
+			key = append(key, rapid.SampledFrom([]string{"a", `<"é`, ""}).Draw(h.T, "id"))
+		}
+	}
+	return key
+}
+
+func (h *randomHistory) row(stream penstock.Stream, columns []penstock.Column) Row {
+	ops := []penstock.Op{penstock.Put, penstock.Put, penstock.Put, penstock.Bury, penstock.Fill, penstock.Missing, penstock.Missing}
+	r := Row{
+		Key: h.key(stream), Op: rapid.SampledFrom(ops).Draw(h.T, "op"), Via: penstock.Via(h.int(1, 3, "via")),
+		Updated: at(int64(h.int(0, 2, "updated")) * 4000), Stamp: int64(h.int(1, 9, "stamp")),
+		Created: zero * int64(h.int(0, 1, "created")),
+	}
+	if r.Op == penstock.Bury || r.Op == penstock.Put && h.one("deleted", 4) {
+		whys := []penstock.Why{penstock.Archived, penstock.Archived, penstock.Merged, penstock.Erased}
+		r.Why = rapid.SampledFrom(whys).Draw(h.T, "why")
+		r.Deleted = zero * int64(h.int(0, 1, "when"))
+		if r.Why == penstock.Merged {
+			r.MergedInto = int64(h.int(8, 9, "into"))
+		}
+	}
+	for _, c := range columns {
+		r.Values = append(r.Values, rapid.SampledFrom(anyValues[c.Type]).Draw(h.T, c.Property))
+	}
+	return r
+}
+
+var anyColumns = []penstock.Column{
+	text("v"), text("w"), number("n"), text("n"), text("V"),
+	{Property: "b", Type: penstock.Bool}, {Property: "d", Type: penstock.Date}, {Property: "dt", Type: penstock.DateTime},
+}
+
+var anyValues = map[penstock.Type][]any{
+	penstock.Text:     {nil, "", "A", "A\x00B"},
+	penstock.Number:   {nil, "1", "1.5", "12345678901234567890"},
+	penstock.Bool:     {nil, true, false},
+	penstock.Date:     {nil, int64(0), int64(-20000)},
+	penstock.DateTime: {nil, int64(0), int64(-1), int64(253402300800000)},
+}
+
+// compare asks the model and the engine the same questions.
+func (h *randomHistory) compare() {
+	want, got := h.answers(h.model), h.answers(h.engine)
+	if !slices.Equal(want, got) {
+		h.Fatalf("the engine holds:\n%s\nthe model:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func (h *randomHistory) answers(s warehouse.Store) []string {
+	ctx := context.Background()
+	lines := []string{}
+	say := func(err error, what ...any) {
+		if err != nil {
+			h.Fatalf("%v: %v", what, err)
+		}
+		lines = append(lines, fmt.Sprintf("%q", fmt.Sprint(what...)))
+	}
+	stamp, err := s.Stamp(ctx)
+	say(err, "stamp ", stamp)
+	tables, err := s.Tables(ctx)
+	say(err, len(tables), " tables")
+	for _, t := range tables {
+		say(nil, fmt.Sprintf("%+v", t))
+		for _, line := range h.everyRow(s, t) {
+			say(nil, line)
+		}
+		for _, lane := range []penstock.Lane{penstock.Backfill, penstock.Settled, penstock.Named} {
+			heads, err := s.Heads(ctx, t.Stream.Name, lane)
+			say(err, heads)
+		}
+		for _, seconds := range []int64{h.seconds, h.seconds + 4*hour} {
+			wants, err := s.Wanted(ctx, t.Stream.Name, time.UnixMilli(at(seconds)), 100)
+			say(err, fmt.Sprintf("%+v", wants))
+		}
+	}
+	place := ""
+	for range 100 {
+		rejects, next, err := s.Rejects(ctx, "", place, 2)
+		if say(err, fmt.Sprintf("%+v", rejects)); next == "" {
+			break
+		}
+		place = next
+	}
+	return lines
+}
+
+func (h *randomHistory) everyRow(s warehouse.Store, t warehouse.TableState) []string {
+	fields := []string{"_stamp"}
+	for _, k := range t.Stream.Key() {
+		fields = append(fields, k.Name)
+	}
+	result, err := s.Rows(context.Background(), warehouse.Query{Stream: t.Stream.Name})
+	if err != nil {
+		h.Fatalf("rows: %v", err)
+	}
+	fields = append(fields, result.Columns...)
+	result, err = s.Rows(context.Background(), warehouse.Query{Stream: t.Stream.Name, Fields: fields, Deleted: true})
+	if err != nil {
+		h.Fatalf("rows: %v", err)
+	}
+	lines := []string{fmt.Sprint(fields)}
+	for row, err := range result.Rows {
+		if err != nil {
+			h.Fatalf("rows: %v", err)
+		}
+		lines = append(lines, fmt.Sprintf("%#v", row))
+	}
+	return lines
+}

@@ -1,0 +1,15 @@
+package warehousetest_test
+
+import (
+	"testing"
+
+	"penstock/internal/warehouse"
+	"penstock/internal/warehouse/warehousetest"
+)
+
+func TestTheModelKeepsThePromises(t *testing.T) {
+	warehousetest.Run(t, func(*testing.T) func() warehouse.Store {
+		model := warehousetest.NewModel()
+		return func() warehouse.Store { return model.Reopen() }
+	})
+}

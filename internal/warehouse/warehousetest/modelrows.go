@@ -1,0 +1,103 @@
+package warehousetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// ownColumns are Penstock's columns of every table as a reader sees them.
+var ownColumns = []string{
+	"_created_at", "_updated_at", "_deleted", "_deleted_at", "_deleted_why", "_merged_into", "_synced_at", "_load",
+}
+
+// Rows reads rows of a table in key order.
+func (m *Model) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result, error) {
+	t := m.view().tables[q.Stream]
+	if t == nil {
+		return nil, fmt.Errorf("rows of %s: %w", q.Stream, warehouse.ErrNoTable)
+	}
+	all := t.names()
+	columns := q.Fields
+	if len(columns) == 0 {
+		columns = all
+	}
+	for _, name := range columns {
+		if name != "_stamp" && !slices.Contains(all, name) {
+			return nil, fmt.Errorf("rows of %s: %w: %q", q.Stream, warehouse.ErrNoColumn, name)
+		}
+	}
+	rows := t.selected(q)
+	return &warehouse.Result{Columns: columns, Rows: func(yield func([]any, error) bool) {
+		for _, r := range rows {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
+			values := make([]any, len(columns))
+			for i, name := range columns {
+				values[i] = r.columns[name]
+			}
+			if !yield(values, nil) {
+				return
+			}
+		}
+	}}, nil
+}
+
+// names are the table's columns in the order of a result.
+func (t *modelTable) names() []string {
+	var names []string
+	for _, k := range t.stream.Key() {
+		names = append(names, k.Name)
+	}
+	for _, c := range t.columns {
+		names = append(names, c.Name)
+	}
+	return append(names, ownColumns...)
+}
+
+func (t *modelTable) selected(q warehouse.Query) []*modelRow {
+	var rows []*modelRow
+	for _, r := range slices.SortedFunc(maps.Values(t.rows), t.compareRows) {
+		if !q.Deleted && r.version.Why != penstock.Live || q.After != nil && t.compare(r.key, q.After) <= 0 {
+			continue
+		}
+		if q.Limit > 0 && len(rows) == q.Limit {
+			break
+		}
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func (t *modelTable) compareRows(a, b *modelRow) int { return t.compare(a.key, b.key) }
+
+// compare orders keys column by column, as far as both go.
+func (t *modelTable) compare(a, b penstock.Key) int {
+	for i, k := range t.stream.Key()[:min(len(a), len(b))] {
+		c := cmp.Compare(a[i], b[i])
+		if k.Integer {
+			c = cmp.Compare(integer(a[i]), integer(b[i]))
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// integer reads a canonical key; the model is only given such.
+func integer(text string) int64 {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	return n
+}

@@ -1,0 +1,247 @@
+package warehousetest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// A Fresh makes an empty warehouse and returns what opens it, as often as
+// wanted: each call stands for another process.
+type Fresh func(t *testing.T) (open func() warehouse.Store)
+
+// Run checks that an engine keeps the promises.
+func Run(t *testing.T, fresh Fresh) {
+	for _, p := range slices.Concat(admission, claims, lists, growth) {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			p.check(start(t, fresh))
+		})
+	}
+	for _, h := range slices.Concat(versions, tombstones, merges, absences, fills) {
+		t.Run("W5/"+h.name, func(t *testing.T) {
+			t.Parallel()
+			t.Run("ATransactionEach", func(t *testing.T) { h.check(start(t, fresh), false) })
+			t.Run("AllInOneTransaction", func(t *testing.T) { h.check(start(t, fresh), true) })
+		})
+	}
+	t.Run("TheEngineAgreesWithTheModelOnAnyHistory", func(t *testing.T) {
+		t.Parallel()
+		agree(t, fresh)
+	})
+}
+
+// A promise is one test of the suite.
+type promise struct {
+	name  string
+	check func(b *bench)
+}
+
+const (
+	account = int64(4711)
+	zero    = int64(1_760_000_000_000) // the moment that tests count from, in ms
+	hour    = int64(3600)              // in seconds
+)
+
+// at is a moment a number of seconds after zero.
+func at(seconds int64) int64 { return zero + seconds*1000 }
+
+func text(property string) penstock.Column {
+	return penstock.Column{Property: property, Type: penstock.Text}
+}
+
+func number(property string) penstock.Column {
+	return penstock.Column{Property: property, Type: penstock.Number}
+}
+
+// contact begins a batch of contacts with one text column.
+func contact() *Builder { return NewBatch(Contacts(), text("v")) }
+
+// A bench is a claimed warehouse and a run that loads into it.
+type bench struct {
+	*testing.T
+	open  func() warehouse.Store
+	store warehouse.Store
+	run   *Range
+}
+
+func start(t *testing.T, fresh Fresh) *bench {
+	b := &bench{T: t, open: fresh(t), run: &Range{Lane: penstock.Named, Grant: "grant"}}
+	b.store = b.opened()
+	b.claim(b.store, "loader")
+	return b
+}
+
+// opened opens the warehouse as another process would.
+func (b *bench) opened() warehouse.Store {
+	store := b.open()
+	b.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			b.Errorf("close: %v", err)
+		}
+	})
+	return store
+}
+
+func (b *bench) claim(store warehouse.Store, loader string) {
+	b.Helper()
+	err := store.Claim(b.Context(), warehouse.Claim{Loader: loader, Installation: "here", Account: account})
+	if err != nil {
+		b.Fatalf("claim: %v", err)
+	}
+}
+
+func now() warehouse.Moment {
+	return warehouse.Moment{Now: time.UnixMilli(at(0)), Account: account}
+}
+
+// load loads the builders' batches in one transaction and checks that each
+// was applied and that its counts balance (V1).
+func (b *bench) load(builders ...*Builder) []penstock.Applied {
+	b.Helper()
+	items := make([]warehouse.Item, len(builders))
+	for i, builder := range builders {
+		items[i] = warehouse.Item{Batch: b.run.Next(builder), Current: b.run.Grant}
+	}
+	outcomes, err := b.store.Load(b.Context(), items, now())
+	if err != nil {
+		b.Fatalf("load: %v", err)
+	}
+	applied := make([]penstock.Applied, len(outcomes))
+	for i, o := range outcomes {
+		applied[i] = o.Applied
+		c := items[i].Batch.Counts
+		if o.Verdict != warehouse.Apply {
+			b.Fatalf("batch %d: %v, want it applied", i, o.Verdict)
+		}
+		if sum := o.Applied.Loaded + o.Applied.Unchanged + o.Applied.Superseded + c.Rejected; sum != c.Fetched {
+			b.Errorf("batch %d fetched %d, but %+v and %d rejected (V1)", i, c.Fetched, o.Applied, c.Rejected)
+		}
+	}
+	return applied
+}
+
+// verdicts loads the items in one call and returns what was decided.
+func (b *bench) verdicts(items ...warehouse.Item) []warehouse.Verdict {
+	b.Helper()
+	outcomes, err := b.store.Load(b.Context(), items, now())
+	if err != nil {
+		b.Fatalf("load: %v", err)
+	}
+	verdicts := make([]warehouse.Verdict, len(outcomes))
+	for i, o := range outcomes {
+		verdicts[i] = o.Verdict
+	}
+	return verdicts
+}
+
+// same fails unless got, printed line by line, is what is wanted.
+func (b *bench) same(what string, got []string, want ...string) {
+	b.Helper()
+	if !slices.Equal(got, want) {
+		b.Errorf("%s:\n\t%s\nwant:\n\t%s", what, strings.Join(got, "\n\t"), strings.Join(want, "\n\t"))
+	}
+}
+
+// table reads chosen columns of all rows, tombstones too, a line each.
+func (b *bench) table(stream string, fields ...string) []string {
+	b.Helper()
+	result, err := b.store.Rows(b.Context(), warehouse.Query{Stream: stream, Fields: fields, Deleted: true})
+	if err != nil {
+		b.Fatalf("rows: %v", err)
+	}
+	lines := []string{}
+	for row, err := range result.Rows {
+		if err != nil {
+			b.Fatalf("rows: %v", err)
+		}
+		words := make([]string, len(row))
+		for i, v := range row {
+			words[i] = show(v)
+		}
+		lines = append(lines, strings.Join(words, " "))
+	}
+	return lines
+}
+
+// show prints a value; a moment as the seconds since zero.
+func show(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "-"
+	case string:
+		if t, err := time.Parse("2006-01-02T15:04:05.000Z", v); err == nil {
+			return fmt.Sprintf("@%d", (t.UnixMilli()-zero)/1000)
+		}
+		return v
+	}
+	return fmt.Sprint(v)
+}
+
+// contacts are all contacts: id, value, date, why deleted and when, winner.
+func (b *bench) contacts() []string {
+	b.Helper()
+	return b.table("contacts", "id", "v", "_updated_at", "_deleted_why", "_deleted_at", "_merged_into")
+}
+
+// wanted are the wanted keys due at a moment, in the order to read them.
+func (b *bench) wanted(seconds int64) []string {
+	b.Helper()
+	wants, err := b.store.Wanted(b.Context(), "contacts", time.UnixMilli(at(seconds)), 100)
+	if err != nil {
+		b.Fatalf("wanted: %v", err)
+	}
+	lines := []string{}
+	for _, w := range wants {
+		lines = append(lines, fmt.Sprintf("%s@%d %s", w.Key, w.Stamp, w.Reason))
+	}
+	return lines
+}
+
+// rejects are all rejects, read in pages of two.
+func (b *bench) rejects() []string {
+	b.Helper()
+	lines, place := []string{}, ""
+	for {
+		rejects, next, err := b.store.Rejects(b.Context(), "", place, 2)
+		if err != nil {
+			b.Fatalf("rejects: %v", err)
+		}
+		for _, r := range rejects {
+			lines = append(lines, fmt.Sprintf("%s %s %q=%s", r.Stream, r.Key, r.Property, r.Original))
+		}
+		if next == "" {
+			return lines
+		}
+		place = next
+	}
+}
+
+// heads are the heads of a lane of contacts.
+func (b *bench) heads(lane penstock.Lane) []string {
+	b.Helper()
+	heads, err := b.store.Heads(b.Context(), "contacts", lane)
+	if err != nil {
+		b.Fatalf("heads: %v", err)
+	}
+	lines := []string{}
+	for _, h := range heads {
+		lines = append(lines, fmt.Sprintf("%d %q %d %q", h.Range, h.Grant, h.Seq, h.Cursor))
+	}
+	return lines
+}
+
+// described is the description of contacts.
+func (b *bench) described() warehouse.TableState {
+	b.Helper()
+	tables, err := b.store.Tables(b.Context())
+	if err != nil || len(tables) == 0 {
+		b.Fatalf("tables: %v, %v", tables, err)
+	}
+	return tables[0]
+}

@@ -1,0 +1,116 @@
+package warehousetest
+
+import (
+	"penstock"
+)
+
+// lists are the tests of what is kept beside the rows.
+var lists = []promise{
+	{"V2ARejectGoesWhenItsValueLoads", func(b *bench) {
+		amount := func() *Builder { return NewBatch(Contacts(), number("amount"), text("v")) }
+		b.load(amount().Put(1, at(1), 1, nil, "A").Reject("1", "amount", "many").Reject("1", "v2", "else").
+			Put(2, at(1), 1, nil, "A").Reject("2", "amount", "few"))
+		b.load(amount().Put(1, at(2), 2, "5", "A").Put(2, at(0), 2, "3", "A"))
+		b.same("rejects", b.rejects(), `contacts 1 "v2"=else`, `contacts 2 "amount"=few`)
+		b.load(amount().Put(2, at(1), 3, nil, "A").Reject("2", "amount", "few indeed"))
+		b.same("rejects", b.rejects(), `contacts 1 "v2"=else`, `contacts 2 "amount"=few indeed`)
+		b.load(amount().Put(2, at(0), 4, nil, "A").Reject("2", "amount", "of an old version"))
+		b.same("rejects", b.rejects(), `contacts 1 "v2"=else`, `contacts 2 "amount"=few indeed`)
+		b.load(NewBatch(Contacts(), text("v")).Put(2, at(3), 5, "B"))
+		b.same("rejects", b.rejects(), `contacts 1 "v2"=else`, `contacts 2 "amount"=few indeed`)
+		if n := b.described().Rejects; n != 2 {
+			b.Errorf("%d rejects counted, want 2", n)
+		}
+		for stream, want := range map[string]int{"contacts": 2, "deals": 0, "": 2} {
+			if rejects, next, err := b.store.Rejects(b.Context(), stream, "", 9); len(rejects) != want || next != "" || err != nil {
+				b.Errorf("rejects of %q: %v, %q, %v; want %d", stream, rejects, next, err, want)
+			}
+		}
+	}},
+	{"V2ARejectedObjectGoesWhenItLoads", func(b *bench) {
+		b.load(contact().Put(1, at(1), 1, "A").Reject("2", "", `{"id":2}`).Reject("x", "", `{"id":"x"}`))
+		b.same("rejects", b.rejects(), `contacts 2 ""={"id":2}`, `contacts x ""={"id":"x"}`)
+		b.load(contact().Put(2, at(1), 2, "B"))
+		b.same("rejects", b.rejects(), `contacts x ""={"id":"x"}`)
+	}},
+	{"AnInventoryWantsWhatItDoesNotName", func(b *bench) {
+		b.load(contact().Put(1, at(1), 1, "A").Put(2, at(1), 1, "A").Put(3, at(1), 1, "A").Put(4, at(1), 1, "A").
+			Put(9, at(1), 1, "A").Add(archived(1, 2, 1, "A")))
+		b.load(contact().Put(4, at(1), 6, "A")) // observed later than the list, though unchanged
+		applied := b.load(contact().Put(2, at(0), 5, "an old version").Inventory(1, 9, 5))
+		b.same("wanted", b.wanted(0), "3@5 "+penstock.WantAbsent)
+		if applied[0].Wanted != 1 {
+			b.Errorf("%d wanted, want 1", applied[0].Wanted)
+		}
+		list := contact().Inventory(0, 0, 7)
+		list.Batch.Inventory.Archived = true
+		b.load(list)
+		b.same("wanted", b.wanted(0), "1@7 "+penstock.WantUnlisted, "3@5 "+penstock.WantAbsent)
+	}},
+	{"AnInventoryOfSeveralKeyColumnsComparesThemInOrder", func(b *bench) {
+		stage := func(key ...string) Row { return Row{Key: key, Stamp: 1} }
+		b.load(NewBatch(Stages()).Add(stage("0-3", "p", "2"), stage("0-3", "q", "1"), stage("0-5", "a", "1")))
+		list := NewBatch(Stages())
+		list.Batch.Inventory = &penstock.Inventory{
+			From: penstock.Key{"0-3", "p", "3"}, To: penstock.Key{"0-5", "a", "1"}, Stamp: 2,
+		}
+		b.load(list)
+		wants, err := b.store.Wanted(b.Context(), "pipeline_stages", now().Now, 10)
+		if err != nil || len(wants) != 1 || wants[0].Key != `["0-3","q","1"]` {
+			b.Errorf("wanted %v, %v; want the second stage", wants, err)
+		}
+	}},
+	{"AWantStaysUntilALaterRowAnswersIt", func(b *bench) {
+		b.load(contact().Want("1", 5).Want("2", 5).Want("3", 5))
+		b.load(contact().Want("1", 4).Want("2", 7))
+		b.load(contact().Put(1, at(1), 5, "A").Put(2, at(1), 6, "A").Bury(3, at(1), 4, 9))
+		b.same("wanted", b.wanted(0), "2@7 "+penstock.WantDoubt, "3@5 "+penstock.WantDoubt)
+		b.load(contact().Put(2, at(0), 7, "superseded").Bury(3, at(1), 6, 9))
+		b.same("wanted", b.wanted(0))
+	}},
+	{"ADoubtIsDueAgainAfterAnHour", func(b *bench) {
+		b.load(contact().Put(1, at(1), 1, "A").Missing(1, at(10), 2))
+		b.same("wanted at once", b.wanted(11))
+		b.same("wanted before the hour", b.wanted(9+hour))
+		b.same("wanted after the hour", b.wanted(10+hour), "1@2 "+penstock.WantDoubt)
+	}},
+	{"UndatedRowsAreOrderedByStampAlone", func(b *bench) {
+		owner := func(updated, stamp int64, v string) *Builder {
+			row := Row{Key: penstock.Key{"o"}, Updated: updated, Stamp: stamp, Values: []any{v}}
+			return NewBatch(Owners(), text("v")).Add(row)
+		}
+		b.load(owner(at(9), 5, "A"))
+		b.load(owner(at(9), 4, "earlier"))
+		b.same("rows", b.table("owners", "id", "v"), "o A")
+		b.load(owner(at(1), 6, "later"))
+		b.same("rows", b.table("owners", "id", "v"), "o later")
+	}},
+	{"TheStampSurvivesARestartOfTheBackfill", func(b *bench) {
+		for _, first := range []int64{0, 500} {
+			b.run = &Range{Lane: penstock.Backfill, Grant: "grant", First: first}
+			b.load(contact().Put(first+1, at(1), 30+first, "A"))
+		}
+		if err := b.store.Restart(b.Context(), "contacts"); err != nil {
+			b.Fatal(err)
+		}
+		b.same("heads", b.heads(penstock.Backfill), `0 "" 0 ""`)
+		if stamp, err := b.store.Stamp(b.Context()); stamp != 530 || err != nil {
+			b.Errorf("stamp %d, %v; want 530", stamp, err)
+		}
+		b.same("rows", b.contacts(), "1 A @1 - - -", "501 A @1 - - -")
+	}},
+	{"TheBackfillSetsTheSettledCursorOnce", func(b *bench) {
+		begin := contact().Put(1, at(1), 1, "A")
+		begin.Batch.Begin, begin.Batch.FreshAt, begin.Batch.SettledAt = "T0", at(1), at(2)
+		b.load(begin)
+		b.same("settled", b.heads(penstock.Settled), `0 "" 0 "T0"`)
+		begin.Batch.Begin, begin.Batch.FreshAt, begin.Batch.SettledAt = "T9", at(3), 0
+		b.load(begin)
+		b.same("settled", b.heads(penstock.Settled), `0 "" 0 "T0"`)
+		if d := b.described(); d.FreshAt != at(3) || d.SettledAt != at(2) {
+			b.Errorf("fresh at %d, settled at %d", d.FreshAt, d.SettledAt)
+		}
+		b.run = &Range{Lane: penstock.Settled, Grant: "settled", Cursor: "T0"}
+		b.load(contact())
+	}},
+}

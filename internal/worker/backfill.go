@@ -1,0 +1,294 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"penstock"
+	"penstock/internal/cursor"
+	"penstock/internal/hubspot"
+	"penstock/internal/shape"
+)
+
+// pageTries is how often a page is fetched anew whose answer, though whole,
+// cannot be read.
+const pageTries = 4
+
+// fetchAhead is how many pages are fetched while others are decoded.
+const fetchAhead = 3
+
+// errBadPage says that an answer was whole but not what it should be.
+var errBadPage = errors.New("HubSpot's answer cannot be read")
+
+// backfill reads everything once, by the list, from the last committed place;
+// or the values of new properties for rows that were loaded before.
+func (r *run) backfill() error {
+	place, err := cursor.ParsePass(r.cursor)
+	if err != nil {
+		return err
+	}
+	if place.Done && len(place.Fill) == 0 {
+		place = place.Filling(r.grant.Fill)
+	}
+	if place.Done && len(place.Fill) == 0 {
+		return nil
+	}
+	if len(place.Fill) > 0 {
+		r.fills = true
+		r.use(only(r.table, place.Fill))
+	}
+	if r.cursor == "" {
+		if err := r.beginBackfill(place); err != nil {
+			return err
+		}
+	}
+	filled := place.Fill
+	if place, err = r.list(place, func(p cursor.Pass, _ stretch) draft { return draft{after: p.Cursor()} }); err != nil {
+		return err
+	}
+	return r.emit(draft{after: place.Cursor(), filled: filled})
+}
+
+// beginBackfill fixes, before anything is read, where the settled lane begins:
+// what changes from now on is its to find.
+func (r *run) beginBackfill(place cursor.Pass) error {
+	begin := r.h.clock.now().Add(-r.grant.Lag).UnixMilli()
+	return r.emit(draft{
+		after: place.Cursor(), table: true,
+		begin: cursor.Window{From: begin}.Cursor(),
+	})
+}
+
+// countObjects learns how many objects there are, for the progress shown; that
+// it fails matters to nothing else.
+func (r *run) countObjects() {
+	hits, err := r.h.client.Search(r.ctx, hubspot.SearchRequest{
+		Type: r.stream.ObjectType, Modified: modified(r.stream),
+		From: time.Unix(1, 0), To: r.h.clock.now().Add(24 * time.Hour), Limit: 1,
+	})
+	if err != nil {
+		r.h.log.Debug("the number of objects is not known", "stream", r.stream.Name, "error", err)
+		return
+	}
+	r.total.Store(int64(hits.Total))
+}
+
+// only is the table with the named properties alone.
+func only(t penstock.Table, properties []string) penstock.Table {
+	return penstock.Table{Stream: t.Stream, Columns: slices.DeleteFunc(slices.Clone(t.Columns), func(c penstock.Column) bool {
+		return !slices.Contains(properties, c.Property)
+	})}
+}
+
+// stretch is what the rows in hand prove of a list: everything between two
+// cursors, as it was after the stamp.
+type stretch struct {
+	from, to string
+	stamp    int64
+}
+
+// list reads a list from the place to its end, emitting batches on the way as
+// told by made. The rows of the last pages stay in hand: the caller emits
+// them with the place that list returns.
+func (r *run) list(place cursor.Pass, made func(cursor.Pass, stretch) draft) (cursor.Pass, error) {
+	for tries := 0; ; tries++ {
+		next, err := r.listOnce(place, made)
+		if !errors.Is(err, errBadPage) || tries == pageTries {
+			return next, err
+		}
+		place = next
+		r.h.log.Warn("a page is fetched again", "stream", r.stream.Name, "error", err)
+		if !sleep(r.ctx, retryFirst<<tries) {
+			return place, context.Cause(r.ctx)
+		}
+	}
+}
+
+// listOnce reads as far as pages can be read.
+func (r *run) listOnce(place cursor.Pass, made func(cursor.Pass, stretch) draft) (cursor.Pass, error) {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	proved := stretch{from: place.After, to: place.After}
+	for f := range r.fetch(ctx, place) {
+		if f.err != nil {
+			return r.keepHand(place, proved, made, f.err)
+		}
+		if proved.stamp == 0 {
+			proved.stamp = f.page.Stamp
+		}
+		before := r.seq
+		objects, err := r.add(f.page, f.via, made(place, proved))
+		if err != nil {
+			return r.keepHand(place, proved, made, err)
+		}
+		if r.seq != before { // what was in hand had to go first
+			proved = stretch{from: place.After, stamp: f.page.Stamp}
+		}
+		if wanted := f.unanswered(objects); len(wanted) > 0 {
+			r.doubts = append(r.doubts, wanted...)
+		}
+		if r.total.Load() == 0 && r.lane == penstock.Backfill && f.page.Next != "" {
+			r.countObjects()
+		}
+		if f.end {
+			place, proved.to = place.To(""), ""
+			r.proved = proved
+			return place, nil
+		}
+		place, proved.to = place.To(f.next), f.next
+		if r.full() {
+			if err := r.emit(made(place, proved)); err != nil {
+				return place, err
+			}
+			proved = stretch{from: place.After, to: place.After}
+		}
+	}
+	return place, context.Cause(r.ctx)
+}
+
+// keepHand publishes what was read before a failure, so that the next run does
+// not read it again.
+func (r *run) keepHand(place cursor.Pass, proved stretch, made func(cursor.Pass, stretch) draft, err error) (cursor.Pass, error) {
+	if r.builder.Rows() == 0 || r.ctx.Err() != nil || errors.Is(err, errStopped) {
+		return place, err
+	}
+	return place, errors.Join(err, r.emit(made(place, proved)))
+}
+
+// fetched is a page of a list on its way to the decoder.
+type fetched struct {
+	page  *hubspot.Page
+	via   penstock.Via
+	asked []string // with properties in a call of their own: the ids asked for
+	next  string
+	end   bool // the list's end, confirmed
+	err   error
+}
+
+// unanswered are the ids that a list named and a read by id did not.
+func (f fetched) unanswered(objects []shape.Object) []penstock.Want {
+	if len(f.asked) == 0 {
+		return nil
+	}
+	var wanted []penstock.Want
+	for _, id := range absent(f.asked, objects) {
+		wanted = append(wanted, penstock.Want{Key: id, Reason: penstock.WantDoubt, Stamp: f.page.Stamp})
+	}
+	return wanted
+}
+
+// fetch reads pages ahead of the decoder. The channel closes after the list's
+// end, an error, or when ctx ends.
+func (r *run) fetch(ctx context.Context, place cursor.Pass) <-chan fetched {
+	out := make(chan fetched, fetchAhead)
+	go func() {
+		defer close(out)
+		tokens := map[string]bool{}
+		for after, ended := place.After, false; ; {
+			f := r.fetchPage(ctx, after, place.Archived)
+			if f.err == nil && tokens[f.next] {
+				f.err = fmt.Errorf("%w: the cursor %q came twice", errBadPage, f.next)
+			}
+			if _, err := strconv.ParseInt(f.next, 10, 64); f.next != "" && err != nil {
+				tokens[f.next] = true // numbers are known to grow
+			}
+			if f.err == nil && f.next == "" {
+				// An end counts when it is told twice: from where it seems to
+				// be, the list must be empty.
+				f.end = ended && f.page.Results == 0
+				ended = true
+				if !f.end {
+					f.next, f.err = beyond(f.page, after)
+				}
+			}
+			select {
+			case out <- f:
+			case <-ctx.Done():
+				return
+			}
+			if f.end || f.err != nil {
+				return
+			}
+			after = f.next
+		}
+	}()
+	return out
+}
+
+// beyond is where the list must be empty if the page was its last.
+func beyond(page *hubspot.Page, after string) (string, error) {
+	if page.Results == 0 {
+		return after, nil
+	}
+	scratch := shape.NewBuilder(penstock.Table{Stream: penstock.Stream{Family: penstock.Objects}})
+	objects, err := scratch.Objects(page, penstock.ByList)
+	release(scratch)
+	if err != nil {
+		return "", fmt.Errorf("%w: %v", errBadPage, err)
+	}
+	last := int64(0)
+	for _, o := range objects {
+		if id, ok := cursor.ID(o.ID); ok {
+			last = max(last, id)
+		}
+	}
+	return strconv.FormatInt(last+1, 10), nil
+}
+
+func release(b *shape.Builder) {
+	for _, record := range b.Flush().Records {
+		record.Release()
+	}
+}
+
+// fetchPage reads one page with its properties: in the URL where they fit,
+// else by id.
+func (r *run) fetchPage(ctx context.Context, after string, archived bool) fetched {
+	req := hubspot.ListRequest{Type: r.stream.ObjectType, After: after, Properties: r.ask, Archived: archived}
+	if !r.long.Load() && r.h.client.ListFits(req) {
+		page, err := r.h.client.List(ctx, req)
+		if hubspot.KindOf(err) != hubspot.TooLong {
+			return fetchedPage(page, penstock.ByList, err)
+		}
+	}
+	r.long.Store(true)
+	req.Properties = nil
+	names, err := r.h.client.List(ctx, req)
+	if err != nil || names.Results == 0 {
+		return fetchedPage(names, penstock.ByList, err)
+	}
+	ids, err := idsOf(names)
+	if err != nil {
+		return fetched{err: fmt.Errorf("%w: %v", errBadPage, err)}
+	}
+	page, err := r.h.client.BatchRead(ctx, hubspot.BatchRequest{
+		Type: r.stream.ObjectType, IDs: ids, Properties: r.ask, Archived: archived,
+	})
+	f := fetchedPage(page, penstock.ByID, err)
+	f.asked, f.next = ids, names.Next
+	return f
+}
+
+func fetchedPage(page *hubspot.Page, via penstock.Via, err error) fetched {
+	f := fetched{page: page, via: via, err: err}
+	if page != nil {
+		f.next = page.Next
+	}
+	return f
+}
+
+// idsOf are the ids of a page's objects.
+func idsOf(page *hubspot.Page) ([]string, error) {
+	scratch := shape.NewBuilder(penstock.Table{Stream: penstock.Stream{Family: penstock.Objects}})
+	objects, err := scratch.Objects(page, penstock.ByList)
+	release(scratch)
+	ids := make([]string, 0, len(objects))
+	for _, o := range objects {
+		ids = append(ids, o.ID)
+	}
+	return ids, err
+}

@@ -1,0 +1,84 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"penstock"
+	"penstock/internal/hubspot"
+)
+
+// askAgain is when a keeper asks again whose question was lost.
+const askAgain = 2 * time.Second
+
+// keep asks for runs of one lane, again and again, and does those that are
+// granted. Whether one is due is data-streams' to say.
+func (h *holder) keep(ctx context.Context, stream penstock.Stream, lane penstock.Lane) error {
+	slots := h.others
+	if lane == penstock.Backfill {
+		slots = h.backfills
+	}
+	ctx = hubspot.WithPriority(ctx, lane.Priority())
+	for {
+		h.mu.Lock()
+		wake, wanted := h.wake, make(chan struct{})
+		if lane == penstock.Named {
+			wanted = h.wantedOf(stream.Name)
+		}
+		h.mu.Unlock()
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		again := h.turn(ctx, stream, lane)
+		<-slots
+		timer := time.NewTimer(again)
+		select {
+		case <-timer.C:
+		case <-wake:
+		case <-wanted:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// turn asks once, does the run if there is one, and says when to ask again.
+func (h *holder) turn(ctx context.Context, stream penstock.Stream, lane penstock.Lane) time.Duration {
+	g, err := h.w.cfg.Orders.Grant(ctx, penstock.GrantRequest{
+		Worker: h.w.name, Connection: h.name, Stream: stream, Lane: lane,
+	})
+	if err != nil {
+		return askAgain
+	}
+	if g.Token == "" {
+		return max(g.Again, 100*time.Millisecond)
+	}
+	h.execute(ctx, stream, lane, g)
+	return g.Again
+}
+
+// execute does a run and tells how it ended.
+func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penstock.Lane, g penstock.Grant) {
+	r := h.newRun(ctx, stream, lane, g)
+	defer r.cancel(nil)
+	outcome, err := r.do()
+	h.log.Debug("run ended", "stream", stream.Name, "lane", lane, "run", g.Run, "outcome", outcome, "error", err)
+	end := penstock.RunEnd{
+		Worker: h.w.name, Connection: h.name, Grant: g.Token,
+		Last: []penstock.Mark{{Seq: r.published.Load()}}, Outcome: outcome, Late: r.late,
+	}
+	if outcome == penstock.Failed || outcome == penstock.Skipped {
+		end.Trouble = troubleOf(err)
+	}
+	// The word of a worker that is ending must still go out.
+	tell, cancel := context.WithTimeout(context.WithoutCancel(ctx), askAgain)
+	defer cancel()
+	if err := h.w.cfg.Orders.End(tell, end); err != nil {
+		h.log.Debug("the end of a run could not be told; its silence tells it", "run", g.Run, "error", err)
+	}
+}

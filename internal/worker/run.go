@@ -1,0 +1,267 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow/array"
+	arrowmem "github.com/apache/arrow-go/v18/arrow/memory"
+
+	"penstock"
+	"penstock/internal/hubspot"
+	"penstock/internal/shape"
+)
+
+// The bounds of a batch in the making: rows are penstock.MaxBatchRows.
+const (
+	batchBytes  = 1536 << 10 // uncompressed; about a third of it on the bus
+	batchWithin = time.Second
+)
+
+var (
+	errRunOver = errors.New("data-streams has ended the run")
+	errStopped = errors.New("stopped")
+	errNoType  = errors.New("the account does not have this object type, or has not switched it on")
+)
+
+// run is a granted stretch of work in one lane.
+type run struct {
+	h      *holder
+	stream penstock.Stream
+	lane   penstock.Lane
+	grant  penstock.Grant
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	stop   atomic.Bool
+
+	table   penstock.Table
+	ask     []string // the properties to ask HubSpot for
+	builder *shape.Builder
+	first   time.Time // when the oldest row in the builder came
+	cursor  penstock.Cursor
+	seq     uint64
+	inHand  []observation // objects in the builder
+
+	published atomic.Uint64
+	read      atomic.Int64
+	total     atomic.Int64
+	late      time.Duration
+	fills     bool        // only some properties are read, for rows that lack them
+	long      atomic.Bool // the properties do not fit in a URL
+	doubts    []penstock.Want
+	proved    stretch // of a list, by the rows still in hand at its end
+
+	mu      sync.Mutex
+	pending []observed // published, not known to be committed
+}
+
+// observation is an object that was read whole.
+type observation struct {
+	id      string
+	updated int64
+}
+
+// observed are the objects of one batch.
+type observed struct {
+	seq     uint64
+	objects []observation
+}
+
+func (h *holder) newRun(ctx context.Context, stream penstock.Stream, lane penstock.Lane, g penstock.Grant) *run {
+	r := &run{h: h, stream: stream, lane: lane, grant: g}
+	r.ctx, r.cancel = context.WithCancelCause(ctx)
+	for _, head := range g.Heads {
+		if head.Lane == lane && head.Range == 0 {
+			r.cursor = head.Cursor
+		}
+	}
+	h.mu.Lock()
+	if h.epoch == g.Epoch {
+		h.runs[g.Token] = r
+	} else {
+		r.cancel(errRunOver) // the next heartbeat brings the new epoch
+	}
+	h.mu.Unlock()
+	return r
+}
+
+func (r *run) progress() penstock.Progress {
+	p := penstock.Progress{Grant: r.grant.Token, Read: r.read.Load(), Total: r.total.Load()}
+	if seq := r.published.Load(); seq > 0 {
+		p.Published = []penstock.Mark{{Seq: seq}}
+	}
+	return p
+}
+
+// do reads what the lane has to read.
+func (r *run) do() (penstock.Outcome, error) {
+	err := context.Cause(r.ctx)
+	if err == nil {
+		err = r.dispatch()
+	}
+	switch {
+	case err == nil:
+		return penstock.Done, nil
+	case errors.Is(err, errStopped), r.ctx.Err() != nil:
+		return penstock.Stopped, err
+	case hubspot.KindOf(err) == hubspot.Forbidden, errors.Is(err, errNoType):
+		return penstock.Skipped, err
+	}
+	return penstock.Failed, err
+}
+
+func (r *run) dispatch() error {
+	if r.stream.Family != penstock.Objects {
+		return r.family()
+	}
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	switch r.lane {
+	case penstock.Backfill:
+		return r.backfill()
+	case penstock.Fresh:
+		return r.fresh()
+	case penstock.Settled:
+		return r.settled()
+	case penstock.Sweep:
+		return r.sweep()
+	case penstock.Named:
+		return r.named()
+	}
+	return fmt.Errorf("lane %q is not one that this worker knows: it is older than data-streams", r.lane)
+}
+
+// prepare makes the table of a stream of objects.
+func (r *run) prepare() error {
+	properties, err := r.h.lists.of(r.ctx, r.h.client, r.stream.ObjectType, definitionsFor)
+	if kind := hubspot.KindOf(err); kind == hubspot.NotFound || kind == hubspot.BadRequest {
+		return fmt.Errorf("%w: %w", errNoType, err)
+	}
+	if err != nil {
+		return err
+	}
+	r.use(shape.TableOf(r.stream, properties))
+	return nil
+}
+
+// use begins to build rows of the table.
+func (r *run) use(table penstock.Table) {
+	r.table, r.builder = table, shape.NewBuilder(table)
+	r.ask = r.ask[:0]
+	merged := map[string]bool{"hs_merged_object_ids": true}
+	if r.stream.ObjectType == "0-1" {
+		merged["hs_calculated_merged_vids"] = true
+	}
+	for _, c := range table.Columns {
+		r.ask = append(r.ask, c.Property)
+		delete(merged, c.Property)
+	}
+	for name := range merged {
+		r.ask = append(r.ask, name)
+	}
+}
+
+// A draft is what a batch says besides its rows.
+type draft struct {
+	after     penstock.Cursor
+	begin     penstock.Cursor
+	filled    []string
+	wanted    []penstock.Want
+	inventory *penstock.Inventory
+	settledAt int64
+	freshAt   int64
+	table     bool // the table is to exist though no row comes
+}
+
+// full tells whether the rows in hand are a batch's worth.
+func (r *run) full() bool {
+	return r.builder.Rows() >= penstock.MaxBatchRows-hubspot.MaxList ||
+		r.builder.Bytes() >= batchBytes ||
+		(r.builder.Rows() > 0 && time.Since(r.first) >= batchWithin)
+}
+
+// emit publishes the rows in hand with the place that they move the range to,
+// in the order of the sequence. It ends the run when it was asked to stop.
+func (r *run) emit(d draft) error {
+	built := r.builder.Flush()
+	if d.table && len(built.Records) == 0 {
+		built.Records = append(built.Records, array.NewRecordBuilder(arrowmem.DefaultAllocator, r.table.Schema()).NewRecordBatch())
+	}
+	d.wanted = append(d.wanted, r.doubts...)
+	b := &penstock.Batch{
+		Connection: r.h.name, Stream: r.stream, Lane: r.lane, Grant: r.grant.Token, Seq: r.seq + 1,
+		Before: r.cursor, After: d.after, Rows: built.Records, Rejects: built.Rejects, Counts: built.Counts,
+		Stamp: built.Stamp, Begin: d.begin, Filled: d.filled, Wanted: d.wanted, Inventory: d.inventory,
+		SettledAt: d.settledAt, FreshAt: d.freshAt,
+	}
+	if d.inventory != nil {
+		b.Stamp = max(b.Stamp, d.inventory.Stamp)
+	}
+	defer b.Release()
+	if err := r.h.w.cfg.Out.Publish(r.ctx, b); err != nil {
+		return fmt.Errorf("publish a batch of %s: %w", r.stream.Name, err)
+	}
+	r.seq, r.cursor, r.doubts = b.Seq, d.after, nil
+	r.mu.Lock()
+	if len(r.inHand) > 0 {
+		r.pending = append(r.pending, observed{b.Seq, r.inHand})
+	}
+	r.mu.Unlock()
+	r.inHand = nil
+	r.published.Store(b.Seq)
+	if r.stop.Load() {
+		return errStopped
+	}
+	return nil
+}
+
+// add appends an answer's objects to the rows in hand. Rows that cannot share
+// a batch with it are emitted first, at the place they reach to.
+func (r *run) add(page *hubspot.Page, via penstock.Via, before draft) ([]shape.Object, error) {
+	if r.builder.Rows() == 0 {
+		r.first = time.Now()
+	}
+	take := r.builder.Objects
+	if r.fills {
+		take = r.builder.Fill
+	}
+	objects, err := take(page, via)
+	if errors.Is(err, shape.ErrColumns) {
+		if err := r.emit(before); err != nil {
+			return nil, err
+		}
+		r.first = time.Now()
+		objects, err = take(page, via)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", errBadPage, err)
+	}
+	r.h.clock.saw(page.Date)
+	r.read.Add(int64(len(objects)))
+	r.note(page.Date, objects)
+	return objects, nil
+}
+
+// surely is how long after a change an answer must have come to be sure to
+// hold all of it: HubSpot's date has whole seconds, and two edits may share a
+// millisecond.
+const surely = 5 * time.Second
+
+// note keeps in mind which objects were read whole, so that they are not read
+// again for the same change.
+func (r *run) note(date time.Time, objects []shape.Object) {
+	if r.fills {
+		return
+	}
+	until := date.Add(-surely).UnixMilli()
+	for _, o := range objects {
+		if !o.Rejected && !o.Archived && o.Updated <= until {
+			r.inHand = append(r.inHand, observation{o.ID, o.Updated})
+		}
+	}
+}

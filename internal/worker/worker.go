@@ -1,0 +1,141 @@
+// Package worker is the service that reads HubSpot: it keeps the lanes of
+// every stream, turns pages into batches and publishes them.
+//
+// It takes orders over messages only, keeps nothing durable and may be killed
+// at any instruction: what data-streams has committed is where it goes on. It
+// does not know how messages travel or where rows end.
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"penstock"
+	"penstock/internal/hubspot"
+)
+
+// The clockwork of a worker.
+const (
+	retryFirst = 500 * time.Millisecond
+	retryMost  = 30 * time.Second
+)
+
+// Orders is how a worker learns what to do and says how it goes.
+type Orders interface {
+	Watch(ctx context.Context, heard func(penstock.Announcement)) error
+	Beat(ctx context.Context, b penstock.Beat) (penstock.BeatReply, error)
+	Discover(ctx context.Context, d penstock.Discovery) ([]penstock.Stream, error)
+	Grant(ctx context.Context, r penstock.GrantRequest) (penstock.Grant, error)
+	End(ctx context.Context, e penstock.RunEnd) error
+}
+
+// A Publisher takes batches. It waits while the bus is full, and returns once
+// the batch is safe there.
+type Publisher interface {
+	Publish(ctx context.Context, b *penstock.Batch) error
+}
+
+// An Identity opens credentials that were sealed to its public key.
+type Identity interface {
+	PublicKey() string
+	Open(sealed []byte) (string, error)
+}
+
+// A Config is what a Worker is made of.
+type Config struct {
+	Orders   Orders
+	Out      Publisher
+	Identity Identity
+	Tokens   map[string]string // by connection: credentials of the worker's own, instead of data-streams'
+	HubSpot  hubspot.Config    // how to read HubSpot; base URL, token and stamps are filled in
+	Log      *slog.Logger
+}
+
+// A Worker reads the accounts that data-streams announces and leaves to it.
+type Worker struct {
+	cfg  Config
+	name string
+
+	mu      sync.Mutex
+	holders map[string]*holder
+	quotas  map[int64]*hubspot.AccountQuota // by account: shared by its connections
+}
+
+// New makes a worker.
+func New(cfg Config) *Worker {
+	return &Worker{
+		cfg: cfg, name: rand.Text(),
+		holders: map[string]*holder{}, quotas: map[int64]*hubspot.AccountQuota{},
+	}
+}
+
+// Run works until ctx ends; then batches in hand are published and runs end
+// where they stand.
+func (w *Worker) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return w.cfg.Orders.Watch(ctx, func(a penstock.Announcement) {
+			for _, c := range a.Connections {
+				if h, new := w.holder(c.Name); new {
+					h.heard(a.Instance, c)
+					group.Go(func() error { return h.run(ctx) })
+				} else {
+					h.heard(a.Instance, c)
+				}
+			}
+		})
+	})
+	return group.Wait()
+}
+
+func (w *Worker) holder(connection string) (h *holder, new bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h = w.holders[connection]
+	if h == nil {
+		h, new = newHolder(w, connection), true
+		w.holders[connection] = h
+	}
+	return h, new
+}
+
+// quota is the account's, shared by all connections that read it.
+func (w *Worker) quota(account int64) *hubspot.AccountQuota {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	q := w.quotas[account]
+	if q == nil {
+		q = hubspot.NewAccountQuota()
+		w.quotas[account] = q
+	}
+	return q
+}
+
+// heard takes the state that data-streams wants. A change wakes the keepers.
+func (h *holder) heard(instance string, c penstock.Connection) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.instance == instance && reflect.DeepEqual(h.conn, c) {
+		return
+	}
+	h.instance, h.conn = instance, c
+	h.wakeAll()
+}
+
+// sleep waits; false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
