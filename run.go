@@ -50,10 +50,11 @@ type Spent struct {
 
 // Progress is how a run stands at its worker.
 type Progress struct {
-	Grant     string `json:"grant"`
-	Published []Mark `json:"published,omitempty"`
-	Read      int64  `json:"read"`  // objects so far
-	Total     int64  `json:"total"` // objects to expect; 0 when unknown
+	Grant     string  `json:"grant"`
+	Published []Mark  `json:"published,omitempty"`
+	Read      int64   `json:"read"`          // objects so far
+	Total     int64   `json:"total"`         // objects to expect; 0 when unknown
+	End       *RunEnd `json:"end,omitempty"` // of a run that is over at its worker, in case the word of it was lost
 }
 
 // A BeatReply says whether the account is the worker's, and what has become
@@ -62,7 +63,6 @@ type BeatReply struct {
 	Refused   string        `json:"refused,omitempty"` // why the account is not the worker's
 	Secret    []byte        `json:"secret,omitempty"`  // the access token, sealed to the worker's public key
 	StampFrom int64         `json:"stamp_from"`        // a new holder's stamps begin here
-	StampTo   int64         `json:"stamp_to"`          // and end here, until the next reply
 	Spent     Spent         `json:"spent"`             // by all holders of the day
 	Lease     time.Duration `json:"lease"`             // how long the account stays the worker's without another heartbeat
 	Epoch     string        `json:"epoch"`             // changes when the warehouse is not the one it was
@@ -147,4 +147,5 @@ type Trouble struct {
 	Until   time.Time `json:"until,omitzero"`
 }
 
+// Error is the message alone: the remedy is for who shows it to decide on.
 func (t *Trouble) Error() string { return t.Message }

@@ -39,6 +39,9 @@ type streams struct {
 	err io.Writer
 }
 
+// given tells whether a flag stands on the command line.
+type given func(flag string) bool
+
 func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
 
 // run does what the arguments say and returns the exit status: 0, 1 for what
@@ -59,7 +62,15 @@ func run(args []string, std streams) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return report(std, parsed.Run(&c.Settings, std))
+	flagged := given(func(name string) bool {
+		for _, element := range parsed.Path {
+			if element.Flag != nil && element.Flag.Name == name {
+				return true
+			}
+		}
+		return false
+	})
+	return report(std, parsed.Run(&c.Settings, std, flagged))
 }
 
 func report(std streams, err error) int { return wire.Report(std.err, "penstock", err) }

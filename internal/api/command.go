@@ -18,13 +18,13 @@ const getToo = " GET works as well, for a browser's address line, unless a page 
 // registerCommands adds the commands of everyday use.
 func (s *site) registerCommands(routes huma.API) {
 	for _, method := range []string{http.MethodPost, http.MethodGet} {
-		start := command(method, "/start", "start", "Read the connection now and at each interval",
-			"The interval stays as it was, 5 minutes at first. Starting twice is starting once."+getToo)
+		start := everyday(route(method, "/start", "start", "Read the connection now and at each interval"),
+			"The interval stays as it was, 5 minutes at first. Starting twice is starting once.")
 		huma.Register(routes, start, func(ctx context.Context, in *AtDefault) (*answer[Schedule], error) {
 			return s.start(ctx, in.Connection, 0)
 		})
-		every := command(method, "/start/{interval}", "start-every", "Read the connection now and at this interval",
-			"Whole minutes, or a duration such as 90s or 2h; from 10 seconds to 30 days."+getToo)
+		every := everyday(route(method, "/start/{interval}", "start-every", "Read the connection now and at this interval"),
+			"Whole minutes, or a duration such as 90s or 2h; from 10 seconds to 30 days.")
 		huma.Register(routes, every, func(ctx context.Context, in *startEvery) (*answer[Schedule], error) {
 			interval, err := parseInterval(in.Interval)
 			if err != nil {
@@ -32,19 +32,19 @@ func (s *site) registerCommands(routes huma.API) {
 			}
 			return s.start(ctx, in.Connection, interval)
 		})
-		stop := command(method, "/stop", "stop", "Pause the connection",
-			"What is in hand is committed, and a first load goes on where it stood after the next start."+getToo)
+		stop := everyday(route(method, "/stop", "stop", "Pause the connection"),
+			"What is in hand is committed, and a first load goes on where it stood after the next start.")
 		huma.Register(routes, stop, func(ctx context.Context, in *AtDefault) (*answer[Schedule], error) {
 			return s.stop(ctx, in.Connection)
 		})
 	}
 }
 
-// command describes a command of everyday use; as a GET it is guarded.
-func command(method, path, id, summary, text string) huma.Operation {
-	op := route(method, path, id, summary)
-	op.Description, op.Tags = text, []string{tagEveryday}
-	if method == http.MethodGet {
+// everyday completes the description of a command of everyday use; as a GET it
+// is guarded.
+func everyday(op huma.Operation, text string) huma.Operation {
+	op.Description, op.Tags = text+getToo, []string{tagEveryday}
+	if op.Method == http.MethodGet {
 		op.OperationID += "-by-get"
 		op.Middlewares = huma.Middlewares{deliberate}
 	}

@@ -24,22 +24,33 @@ func gauge(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("penstock_"+name, help, append([]string{"connection"}, labels...), nil)
 }
 
-var (
-	metricRows       = gauge("rows", "Live rows in the warehouse.", "stream")
-	metricTombstones = gauge("tombstones", "Rows of what is deleted in HubSpot.", "stream")
-	metricRejects    = gauge("rejects", "Values and objects that could not be loaded as typed.", "stream")
-	metricWanted     = gauge("wanted", "Objects that are about to be read again.", "stream")
-	metricFresh      = gauge("fresh_age_seconds", "Since the moment up to which every change is loaded as far as HubSpot's search knew it.", "stream")
-	metricSettled    = gauge("settled_age_seconds", "Since the moment up to which every change is loaded for sure.", "stream")
-	metricRuns       = gauge("recent_runs", "Of the last 1000 runs, how many ended how; open for those under way.", "outcome")
-	metricErrors     = gauge("open_errors", "What failed and still does; counted up to 1000.")
-	metricSpent      = gauge("hubspot_calls_spent", "Calls spent of HubSpot's daily limit.")
-	metricLimit      = gauge("hubspot_calls_limit", "Calls that HubSpot allows a day; 0 while unknown.")
-	metricWarehouse  = gauge("warehouse_up", "1 when the warehouse can be loaded and read.")
-	metricCatalog    = gauge("catalog_up", "1 when the catalog answers.")
-	metricOn         = gauge("schedule_on", "1 when the connection is read.")
-	metricWorker     = gauge("worker_age_seconds", "Since a worker was heard; absent when none was.")
-)
+// A meter reads the service when it is asked.
+type meter struct {
+	Service
+	rows, tombstones, rejects, wanted, fresh, settled *prometheus.Desc // of a stream
+	runs, errors, spent, limit, on, worker            *prometheus.Desc // of a connection
+	warehouse, catalog                                *prometheus.Desc // of its stores
+}
+
+func newMeter(s Service) *meter {
+	return &meter{
+		Service:    s,
+		rows:       gauge("rows", "Live rows in the warehouse.", "stream"),
+		tombstones: gauge("tombstones", "Rows of what is deleted in HubSpot.", "stream"),
+		rejects:    gauge("rejects", "Values and objects that could not be loaded as typed.", "stream"),
+		wanted:     gauge("wanted", "Objects that are about to be read again.", "stream"),
+		fresh:      gauge("fresh_age_seconds", "Since the moment up to which every change is loaded as far as HubSpot's search knew it.", "stream"),
+		settled:    gauge("settled_age_seconds", "Since the moment up to which every change is loaded for sure.", "stream"),
+		runs:       gauge("recent_runs", "Of the last 1000 runs, how many ended how; open for those under way.", "outcome"),
+		errors:     gauge("open_errors", "What failed and still does; counted up to 1000."),
+		spent:      gauge("hubspot_calls_spent", "Calls spent of HubSpot's daily limit."),
+		limit:      gauge("hubspot_calls_limit", "Calls that HubSpot allows a day; 0 while unknown."),
+		warehouse:  gauge("warehouse_up", "1 when the warehouse can be loaded and read."),
+		catalog:    gauge("catalog_up", "1 when the catalog answers."),
+		on:         gauge("schedule_on", "1 when the connection is read."),
+		worker:     gauge("worker_age_seconds", "Since a worker was heard; absent when none was."),
+	}
+}
 
 // metrics serves how things stand at the moment of the question.
 func (s *site) metrics() http.Handler {
@@ -48,20 +59,17 @@ func (s *site) metrics() http.Handler {
 		Name: "penstock_build_info", Help: "1, with the program's version.", ConstLabels: prometheus.Labels{"version": s.version},
 	})
 	build.Set(1)
-	registry.MustRegister(meter{s}, build, collectors.NewGoCollector(),
+	registry.MustRegister(newMeter(s), build, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 2 * scrapeTimeout})
 }
 
-// meter reads the service when it is asked.
-type meter struct{ Service }
-
 // Describe leaves it to Collect to say which metrics there are.
-func (m meter) Describe(chan<- *prometheus.Desc) {}
+func (m *meter) Describe(chan<- *prometheus.Desc) {}
 
 // Collect tells how each connection stands. What a failing store would have
 // told is left out.
-func (m meter) Collect(out chan<- prometheus.Metric) {
+func (m *meter) Collect(out chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 	defer cancel()
 	for _, c := range m.Connections() {
@@ -69,36 +77,36 @@ func (m meter) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{c.Name}, labels...)...)
 		}
 		streams, err := m.Streams(ctx, c.Name)
-		tell(metricWarehouse, truth(err == nil && c.State != "warehouse down"))
-		tell(metricOn, truth(c.Schedule.On))
-		tell(metricSpent, float64(c.Spent.Calls))
-		tell(metricLimit, float64(c.Spent.Limit))
+		tell(m.warehouse, truth(err == nil && c.State != "warehouse down"))
+		tell(m.on, truth(c.Schedule.On))
+		tell(m.spent, float64(c.Spent.Calls))
+		tell(m.limit, float64(c.Spent.Limit))
 		if c.WorkerAge >= 0 {
-			tell(metricWorker, c.WorkerAge.Seconds())
+			tell(m.worker, c.WorkerAge.Seconds())
 		}
 		for _, st := range streams {
-			tellStream(tell, st)
+			m.tellStream(tell, st)
 		}
-		tell(metricCatalog, truth(m.tellHistory(ctx, tell, c.Name) == nil))
+		tell(m.catalog, truth(m.tellHistory(ctx, tell, c.Name) == nil))
 	}
 }
 
 type teller func(d *prometheus.Desc, value float64, labels ...string)
 
-func tellStream(tell teller, st datastreams.StreamStatus) {
-	tell(metricRows, float64(st.Rows), st.Stream)
-	tell(metricTombstones, float64(st.Deleted), st.Stream)
-	tell(metricRejects, float64(st.Rejects), st.Stream)
-	tell(metricWanted, float64(st.Wanted), st.Stream)
+func (m *meter) tellStream(tell teller, st datastreams.StreamStatus) {
+	tell(m.rows, float64(st.Rows), st.Stream)
+	tell(m.tombstones, float64(st.Deleted), st.Stream)
+	tell(m.rejects, float64(st.Rejects), st.Stream)
+	tell(m.wanted, float64(st.Wanted), st.Stream)
 	if !st.FreshAt.IsZero() {
-		tell(metricFresh, time.Since(st.FreshAt).Seconds(), st.Stream)
+		tell(m.fresh, time.Since(st.FreshAt).Seconds(), st.Stream)
 	}
 	if !st.SettledAt.IsZero() {
-		tell(metricSettled, time.Since(st.SettledAt).Seconds(), st.Stream)
+		tell(m.settled, time.Since(st.SettledAt).Seconds(), st.Stream)
 	}
 }
 
-func (m meter) tellHistory(ctx context.Context, tell teller, connection string) error {
+func (m *meter) tellHistory(ctx context.Context, tell teller, connection string) error {
 	runs, err := m.Runs(ctx, catalog.RunQuery{Connection: connection, Limit: recentRuns})
 	if err != nil {
 		return err
@@ -112,13 +120,13 @@ func (m meter) tellHistory(ctx context.Context, tell teller, connection string) 
 		outcomes[outcome]++
 	}
 	for outcome, count := range outcomes {
-		tell(metricRuns, float64(count), outcome)
+		tell(m.runs, float64(count), outcome)
 	}
 	open, err := m.Troubles(ctx, catalog.TroubleQuery{Connection: connection, Open: true, Limit: countedErrors})
 	if err != nil {
 		return err
 	}
-	tell(metricErrors, float64(len(open)))
+	tell(m.errors, float64(len(open)))
 	return nil
 }
 

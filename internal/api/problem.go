@@ -94,7 +94,7 @@ func (p *Problem) ContentType(string) string { return "application/problem+json"
 func (p *Problem) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", p.ContentType(""))
 	w.WriteHeader(p.Status)
-	json.NewEncoder(w).Encode(p) // a caller that is gone has nobody to be told
+	_ = json.NewEncoder(w).Encode(p) // a caller that is gone has nobody to be told
 }
 
 func refuseMethod(w http.ResponseWriter, r *http.Request, allowed ...string) {

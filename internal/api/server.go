@@ -61,7 +61,9 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	if err != nil {
 		err = server.Close()
 	}
-	<-over
+	if closed := <-over; !errors.Is(closed, http.ErrServerClosed) {
+		err = errors.Join(err, closed)
+	}
 	return err
 }
 

@@ -24,7 +24,8 @@ import (
 	"penstock/internal/warehouse/warehousetest"
 )
 
-var moment = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+// moment is when everything happened.
+func moment() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) }
 
 // fake is a service with one connection, whose rows are in a warehouse of its own.
 type fake struct {
@@ -55,12 +56,12 @@ func (f *fake) Start(_ context.Context, connection string, every time.Duration) 
 	if every == 0 {
 		every = penstock.DefaultEvery
 	}
-	return penstock.Schedule{On: true, Every: every, Since: moment}, f.down
+	return penstock.Schedule{On: true, Every: every, Since: moment()}, f.down
 }
 
 func (f *fake) Stop(_ context.Context, connection string) (penstock.Schedule, error) {
 	f.did("stop %s", connection)
-	return penstock.Schedule{Every: penstock.DefaultEvery, Since: moment}, f.down
+	return penstock.Schedule{Every: penstock.DefaultEvery, Since: moment()}, f.down
 }
 
 func (f *fake) Backfill(_ context.Context, connection, stream string) error {
@@ -79,7 +80,7 @@ func (f *fake) CatchUp(ctx context.Context, connection string, streams []string)
 func (f *fake) Connections() []datastreams.ConnectionStatus {
 	return []datastreams.ConnectionStatus{{
 		Name: "default", Account: 4711, State: "up to date", Lag: time.Hour, Round: 1200 * time.Millisecond,
-		Schedule: penstock.Schedule{On: true, Every: penstock.DefaultEvery, Since: moment},
+		Schedule: penstock.Schedule{On: true, Every: penstock.DefaultEvery, Since: moment()},
 		Spent:    penstock.Spent{Day: "2026-11-21", Calls: 17, Limit: 250000}, WorkerAge: 2 * time.Second,
 	}}
 }
@@ -157,15 +158,17 @@ func setup(t *testing.T, token string) *world {
 	f := &fake{store: store, catchUp: func(context.Context, []string) error { return nil }}
 	for _, name := range []string{"contacts", "deals", "owners", "pipeline_stages"} {
 		f.streams = append(f.streams, datastreams.StreamStatus{
-			Stream: name, State: "current", Rows: 3, FreshAt: moment, SettledAt: moment.Add(-time.Hour),
+			Stream: name, State: "current", Rows: 3, FreshAt: moment(), SettledAt: moment().Add(-time.Hour),
 		})
 	}
 	for id := range int64(5) {
-		f.runs = append(f.runs, catalog.Run{ID: id + 1, Stream: "contacts", Lane: penstock.Fresh, Outcome: penstock.Done, Began: moment, Ended: moment})
-		trouble := catalog.Trouble{ID: id + 1, Stream: "deals", Lane: penstock.Fresh, First: moment, Last: moment, Count: 3}
+		f.runs = append(f.runs, catalog.Run{ID: id + 1, Stream: "contacts", Lane: penstock.Fresh, Outcome: penstock.Done, Began: moment(), Ended: moment()})
+		trouble := catalog.Trouble{
+			ID: id + 1, Place: catalog.Place{Stream: "deals", Lane: penstock.Fresh}, First: moment(), Last: moment(), Count: 3,
+		}
 		trouble.Trouble = penstock.Trouble{Kind: "forbidden", Message: "deals may not be read", Remedy: "add a scope"}
 		if id == 0 {
-			trouble.Resolved = moment
+			trouble.Resolved = moment()
 		}
 		f.troubles = append(f.troubles, trouble)
 	}
@@ -184,7 +187,7 @@ func (w *world) contacts(values ...string) {
 	batch := warehousetest.NewBatch(warehousetest.Contacts(),
 		penstock.Column{Property: "note", Type: penstock.Text}, penstock.Column{Property: "amount", Type: penstock.Number})
 	for i, value := range values {
-		batch.Put(int64(i+1), moment.UnixMilli(), 1, value, tiny)
+		batch.Put(int64(i+1), moment().UnixMilli(), 1, value, tiny)
 	}
 	w.load(batch)
 }
@@ -197,7 +200,7 @@ func (w *world) load(batches ...*warehousetest.Builder) {
 	for _, b := range batches {
 		run := warehousetest.Range{Lane: penstock.Named, Grant: "grant"}
 		item := warehouse.Item{Batch: run.Next(b), Current: "grant"}
-		if _, err := w.store.Load(w.Context(), []warehouse.Item{item}, warehouse.Moment{Now: moment, Account: 4711}); err != nil {
+		if _, err := w.store.Load(w.Context(), []warehouse.Item{item}, warehouse.Moment{Now: moment(), Account: 4711}); err != nil {
 			w.Fatalf("load: %v", err)
 		}
 	}

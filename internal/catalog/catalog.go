@@ -72,7 +72,7 @@ func Open(ctx context.Context, path string) (*Catalog, error) {
 
 // inspect refuses a file that SQLite did not write, without opening it with
 // SQLite, which would leave files of its own beside it.
-func inspect(path string) error {
+func inspect(path string) (err error) {
 	f, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -80,7 +80,7 @@ func inspect(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() // it was only read
+	defer func() { err = errors.Join(err, f.Close()) }()
 	magic := []byte("SQLite format 3\x00")
 	header := make([]byte, len(magic))
 	n, err := io.ReadFull(f, header)

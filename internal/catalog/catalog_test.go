@@ -187,24 +187,21 @@ func TestATroubleIsCountedUntilItIsResolved(t *testing.T) {
 	trouble := penstock.Trouble{Kind: "forbidden", Message: "no scope", Remedy: "grant it", Heals: true, Until: at(500)}
 	later := trouble
 	later.Message = "still no scope"
+	reading := catalog.Place{Connection: conn, Stream: "contacts", Lane: penstock.Fresh}
+	sweeping := catalog.Place{Connection: conn, Stream: "contacts", Lane: penstock.Sweep}
 	must(t,
-		c.Report(ctx, conn, "contacts", penstock.Fresh, trouble, at(1)),
-		c.Report(ctx, conn, "contacts", penstock.Fresh, later, at(2)),
-		c.Report(ctx, conn, "contacts", penstock.Sweep, trouble, at(3)),
-		c.Resolve(ctx, conn, "contacts", penstock.Fresh, at(4)),
-		c.Resolve(ctx, conn, "contacts", penstock.Fresh, at(5)),
-		c.Report(ctx, conn, "contacts", penstock.Fresh, trouble, at(6)),
+		c.Report(ctx, reading, trouble, at(1)),
+		c.Report(ctx, reading, later, at(2)),
+		c.Report(ctx, sweeping, trouble, at(3)),
+		c.Resolve(ctx, reading, at(4)),
+		c.Resolve(ctx, reading, at(5)),
+		c.Report(ctx, reading, trouble, at(6)),
 	)
 	resolved := catalog.Trouble{
-		Trouble: later, ID: 1, Connection: conn, Stream: "contacts", Lane: penstock.Fresh,
-		First: at(1), Last: at(2), Count: 2, Resolved: at(4),
+		Trouble: later, Place: reading, ID: 1, First: at(1), Last: at(2), Count: 2, Resolved: at(4),
 	}
-	sweep := catalog.Trouble{
-		Trouble: trouble, Connection: conn, Stream: "contacts", Lane: penstock.Sweep, First: at(3), Last: at(3), Count: 1,
-	}
-	again := catalog.Trouble{
-		Trouble: trouble, Connection: conn, Stream: "contacts", Lane: penstock.Fresh, First: at(6), Last: at(6), Count: 1,
-	}
+	sweep := catalog.Trouble{Trouble: trouble, Place: sweeping, First: at(3), Last: at(3), Count: 1}
+	again := catalog.Trouble{Trouble: trouble, Place: reading, First: at(6), Last: at(6), Count: 1}
 	list := func(q catalog.TroubleQuery) []catalog.Trouble {
 		return got[[]catalog.Trouble](t)(c.Troubles(ctx, q))
 	}
@@ -221,11 +218,12 @@ func TestATroubleIsCountedUntilItIsResolved(t *testing.T) {
 
 func TestResolvedTroublesAreBounded(t *testing.T) {
 	ctx, c := t.Context(), fresh(t)
-	must(t, c.Report(ctx, conn, "deals", penstock.Fresh, penstock.Trouble{Kind: "open"}, at(1)))
+	reading := catalog.Place{Connection: conn, Stream: "contacts", Lane: penstock.Fresh}
+	must(t, c.Report(ctx, catalog.Place{Connection: conn}, penstock.Trouble{Kind: "open"}, at(1)))
 	for i := range int64(1005) {
 		must(t,
-			c.Report(ctx, conn, "contacts", penstock.Fresh, penstock.Trouble{Kind: "passing"}, at(i+2)),
-			c.Resolve(ctx, conn, "contacts", penstock.Fresh, at(i+2)))
+			c.Report(ctx, reading, penstock.Trouble{Kind: "passing"}, at(i+2)),
+			c.Resolve(ctx, reading, at(i+2)))
 	}
 	all := got[[]catalog.Trouble](t)(c.Troubles(ctx, catalog.TroubleQuery{Limit: 1000}))
 	rest := got[[]catalog.Trouble](t)(c.Troubles(ctx, catalog.TroubleQuery{Limit: 1000, Before: all[len(all)-1].ID}))
@@ -278,7 +276,7 @@ func TestTheCatalogMayBeUsedFromAnywhereAtOnce(t *testing.T) {
 				_, runsErr := c.Runs(ctx, catalog.RunQuery{Connection: conn})
 				if err := errors.Join(err, runsErr,
 					c.EndRun(ctx, catalog.Run{ID: id, Outcome: penstock.Done}),
-					c.Report(ctx, conn, "", "", penstock.Trouble{Kind: "busy"}, at(i)),
+					c.Report(ctx, catalog.Place{Connection: conn}, penstock.Trouble{Kind: "busy"}, at(i)),
 					c.RaiseCeiling(ctx, 1, w*rounds+i)); err != nil {
 					t.Error(err)
 					return

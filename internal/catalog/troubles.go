@@ -12,18 +12,23 @@ import (
 // keptTroubles is how many resolved troubles of a connection are kept.
 const keptTroubles = 1000
 
-// A Trouble is something that failed on a connection, a stream or a lane of
-// it, once or again and again.
-type Trouble struct {
-	penstock.Trouble
-	ID         int64
+// A Place is where something fails: a connection, a stream of it, or a lane of
+// that.
+type Place struct {
 	Connection string
 	Stream     string        // empty: the whole connection
 	Lane       penstock.Lane // empty: the whole stream
-	First      time.Time
-	Last       time.Time
-	Count      int
-	Resolved   time.Time // zero while it is so
+}
+
+// A Trouble is something that failed at a place, once or again and again.
+type Trouble struct {
+	penstock.Trouble
+	Place
+	ID       int64
+	First    time.Time
+	Last     time.Time
+	Count    int
+	Resolved time.Time // zero while it is so
 }
 
 // A TroubleQuery chooses troubles; what is empty chooses all.
@@ -35,25 +40,24 @@ type TroubleQuery struct {
 	Limit      int   // at most 1,000; 0 is 100
 }
 
-// Report records a trouble of a connection, a stream of it, or a lane. One of
-// the same place and kind that is not resolved is counted once more and takes
-// the words of this one.
-func (c *Catalog) Report(ctx context.Context, connection, stream string, lane penstock.Lane, t penstock.Trouble, at time.Time) error {
+// Report records a trouble. One of the same place and kind that is not
+// resolved is counted once more and takes the words of this one.
+func (c *Catalog) Report(ctx context.Context, p Place, t penstock.Trouble, at time.Time) error {
 	return c.write(ctx, "record a trouble", func(conn *sqlite.Conn) error {
 		return exec(conn, `INSERT INTO troubles (connection, stream, lane, kind, message, remedy, heals, until, first, last)
 			VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)
 			ON CONFLICT (connection, stream, lane, kind) WHERE resolved = 0 DO UPDATE SET
 				message = excluded.message, remedy = excluded.remedy, heals = excluded.heals, until = excluded.until,
 				last = excluded.last, count = count + 1`,
-			connection, stream, lane, t.Kind, t.Message, t.Remedy, t.Heals, stamp(t.Until), stamp(at))
+			p.Connection, p.Stream, p.Lane, t.Kind, t.Message, t.Remedy, t.Heals, stamp(t.Until), stamp(at))
 	})
 }
 
 // Resolve records that all is well at a place: what was not resolved there
 // is. The oldest resolved troubles of the connection are forgotten.
-func (c *Catalog) Resolve(ctx context.Context, connection, stream string, lane penstock.Lane, at time.Time) error {
+func (c *Catalog) Resolve(ctx context.Context, p Place, at time.Time) error {
 	const open = `connection = ?1 AND stream = ?2 AND lane = ?3 AND resolved = 0`
-	place := []any{connection, stream, lane}
+	place := []any{p.Connection, p.Stream, p.Lane}
 	var found int64
 	err := c.read(ctx, "resolve troubles", func(conn *sqlite.Conn) (err error) {
 		found, err = number(conn, `SELECT count(*) FROM troubles WHERE `+open, place...)
@@ -68,7 +72,7 @@ func (c *Catalog) Resolve(ctx context.Context, connection, stream string, lane p
 		}
 		return exec(conn, `DELETE FROM troubles WHERE connection = ?1 AND resolved > 0 AND id <=
 			(SELECT id FROM troubles WHERE connection = ?1 AND resolved > 0 ORDER BY id DESC LIMIT 1 OFFSET ?2)`,
-			connection, keptTroubles)
+			p.Connection, keptTroubles)
 	})
 }
 
@@ -91,8 +95,10 @@ func readTrouble(row *sqlite.Stmt) Trouble {
 			Kind: row.GetText("kind"), Message: row.GetText("message"), Remedy: row.GetText("remedy"),
 			Heals: row.GetBool("heals"), Until: moment(row.GetInt64("until")),
 		},
-		ID: row.GetInt64("id"), Connection: row.GetText("connection"), Stream: row.GetText("stream"),
-		Lane:  penstock.Lane(row.GetText("lane")),
+		Place: Place{
+			Connection: row.GetText("connection"), Stream: row.GetText("stream"), Lane: penstock.Lane(row.GetText("lane")),
+		},
+		ID:    row.GetInt64("id"),
 		First: moment(row.GetInt64("first")), Last: moment(row.GetInt64("last")),
 		Count: int(row.GetInt64("count")), Resolved: moment(row.GetInt64("resolved")),
 	}

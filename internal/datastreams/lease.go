@@ -9,9 +9,9 @@ import (
 	"penstock"
 )
 
-// stampBlock is how many stamps a worker may use before its next heartbeat.
-// The ceiling is stored before it is told, so the next holder's stamps are
-// higher than any that was used.
+// stampBlock is how many stamps are kept free above the highest that a worker
+// has told. The ceiling is stored before the lease is given, so the next
+// holder's stamps are higher than any that was used.
 const stampBlock = 1_000_000
 
 // lease says which worker reads an account.
@@ -71,6 +71,14 @@ func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply 
 	if err := s.lease(ctx, b, &reply); err != nil {
 		reply.Refused = err.Error()
 		return reply
+	}
+	for _, p := range b.Runs {
+		if p.End == nil {
+			continue
+		}
+		if err := s.End(ctx, *p.End); err != nil {
+			c.logger().Warn("the end of a run was not taken", "error", err)
+		}
 	}
 	c.progress(b, &reply)
 	return reply
@@ -182,7 +190,7 @@ func (s *Service) lease(ctx context.Context, b penstock.Beat, reply *penstock.Be
 		return err
 	}
 	l.held[b.Account.ID] = held
-	reply.StampFrom, reply.StampTo, reply.Spent = held.from, held.to, held.before
+	reply.StampFrom, reply.Spent = held.from, held.before
 	reply.Lease = s.cfg.Lease
 	return nil
 }
@@ -241,7 +249,9 @@ func (c *connection) progress(b penstock.Beat, reply *penstock.BeatReply) {
 	for _, p := range b.Runs {
 		r := c.runs[p.Grant]
 		if r == nil {
-			reply.Runs = append(reply.Runs, penstock.RunStatus{Grant: p.Grant, Ended: "the run is over here"})
+			reply.Runs = append(reply.Runs, penstock.RunStatus{
+				Grant: p.Grant, Committed: c.ended.of(p.Grant), Ended: "the run is over here",
+			})
 			continue
 		}
 		r.beat, r.read, r.total = time.Now(), p.Read, p.Total

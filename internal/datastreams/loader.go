@@ -22,7 +22,6 @@ const (
 	loadPause  = 100 * time.Millisecond // nothing more comes: commit what is there
 	ahead      = 16                     // batches decoded ahead of the warehouse
 	retryMost  = 30 * time.Second
-	patience   = 3 // failed loads before the batches are tried one by one
 )
 
 // loader moves one connection's batches from the bus into its warehouse, one
@@ -245,8 +244,10 @@ func (l *loader) load(ctx context.Context, gathered []Delivery) error {
 			if err := l.reclaim(ctx); err != nil {
 				l.failed(ctx, err)
 			}
-		case tries == patience && l.oneByOne(ctx, gathered):
-			return nil
+		case errors.Is(err, warehouse.ErrBatch):
+			if l.oneByOne(ctx, gathered) {
+				return nil
+			}
 		default:
 			l.failed(ctx, err)
 		}

@@ -121,6 +121,30 @@ func marks(m map[int64]uint64) []penstock.Mark {
 	return out
 }
 
+// recentMost is how many runs that have ended are remembered.
+const recentMost = 1000
+
+// recent remembers what ended runs had committed, until their workers have
+// heard it with a heartbeat.
+type recent struct {
+	order []string
+	marks map[string][]penstock.Mark
+}
+
+func (e *recent) add(grant string, committed []penstock.Mark) {
+	if e.marks == nil {
+		e.marks = map[string][]penstock.Mark{}
+	}
+	if len(e.order) == recentMost {
+		delete(e.marks, e.order[0])
+		e.order = e.order[1:]
+	}
+	e.order = append(e.order, grant)
+	e.marks[grant] = committed
+}
+
+func (e *recent) of(grant string) []penstock.Mark { return e.marks[grant] }
+
 // End takes a worker's word that a run is over. It ends here once all of it
 // has committed.
 func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
@@ -130,9 +154,9 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 	}
 	c.mu.Lock()
 	r := c.runs[e.Grant]
-	if r == nil {
+	if r == nil || r.last != nil {
 		c.mu.Unlock()
-		return nil // over already
+		return nil // known already
 	}
 	r.last = map[int64]uint64{}
 	for _, m := range e.Last {
@@ -181,6 +205,7 @@ func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome
 		return
 	}
 	delete(c.runs, r.Grant)
+	c.ended.add(r.Grant, marks(r.committed))
 	l := c.lane(r.laneID)
 	if l.current == r {
 		l.current = nil

@@ -207,6 +207,7 @@ type connection struct {
 	streams  []penstock.Stream // as discovered; empty until a worker has looked
 	lanes    map[laneID]*lane
 	runs     map[string]*run // by grant: the current ones
+	ended    recent          // what runs had committed that ended lately
 	catchup  *catchup
 	worker   string
 	seen     time.Time // when a worker last spoke of this connection
@@ -289,14 +290,14 @@ func (c *connection) logger() *slog.Logger {
 // report records a trouble where a user sees it.
 func (c *connection) report(ctx context.Context, id laneID, t penstock.Trouble) {
 	c.logger().Warn(t.Message, "stream", id.stream, "lane", id.lane, "kind", t.Kind, "remedy", t.Remedy)
-	if err := c.service.cfg.Catalog.Report(ctx, c.Name, id.stream, id.lane, t, time.Now()); err != nil {
+	if err := c.service.cfg.Catalog.Report(ctx, catalog.Place{Connection: c.Name, Stream: id.stream, Lane: id.lane}, t, time.Now()); err != nil {
 		c.logger().Error("a trouble could not be recorded", "error", err)
 	}
 }
 
 // resolve records that what failed works again.
 func (c *connection) resolve(ctx context.Context, id laneID) {
-	if err := c.service.cfg.Catalog.Resolve(ctx, c.Name, id.stream, id.lane, time.Now()); err != nil {
+	if err := c.service.cfg.Catalog.Resolve(ctx, catalog.Place{Connection: c.Name, Stream: id.stream, Lane: id.lane}, time.Now()); err != nil {
 		c.logger().Error("a trouble could not be marked as resolved", "error", err)
 	}
 }

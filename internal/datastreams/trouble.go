@@ -91,28 +91,21 @@ func (c *connection) abandonAll(ctx context.Context, why string) {
 	}
 }
 
-// oneByOne finds the batches that the warehouse refuses for their own sake:
-// where a load without any of them works, it is not the warehouse. Their runs
-// end and begin again at their heads.
+// oneByOne loads each batch by itself and ends the runs of those that cannot
+// be loaded for their own sake; they begin again at their heads. False when
+// the warehouse failed meanwhile: what has committed is known by its head.
 func (l *loader) oneByOne(ctx context.Context, gathered []Delivery) bool {
-	refused := map[int]error{}
 	for i := range gathered {
-		if err := l.attempt(ctx, gathered[i:i+1]); err != nil {
-			refused[i] = err
-		}
-	}
-	if len(refused) == len(gathered) {
-		l.mu.Lock()
-		_, err := l.c.Store.Load(ctx, nil, l.moment())
-		l.mu.Unlock()
-		if err != nil {
+		err := l.attempt(ctx, gathered[i:i+1])
+		switch {
+		case errors.Is(err, warehouse.ErrBatch):
+			l.refuse(ctx, gathered[i], err)
+		case err != nil:
+			l.failed(ctx, err)
 			return false
 		}
 	}
-	for i, err := range refused {
-		l.refuse(ctx, gathered[i], err)
-	}
-	return ctx.Err() == nil
+	return true
 }
 
 // refuse ends the run of a batch that the warehouse does not take.

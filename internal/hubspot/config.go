@@ -57,8 +57,6 @@ const DefaultBaseURL = "https://api.hubapi.com"
 // HubSpot answers 414 is not documented.
 const defaultURLBytes = 12000
 
-var version = regexp.MustCompile(`^(v[0-9]+|[0-9]{4}-[0-9]{2}(-beta)?)$`)
-
 // complete checks the settings and fills in the defaults.
 func (cfg Config) complete() (Config, error) {
 	if cfg.BaseURL == "" {
@@ -74,6 +72,7 @@ func (cfg Config) complete() (Config, error) {
 	if !(cfg.Reserve >= 0 && cfg.Reserve < 1) {
 		return cfg, fmt.Errorf("hubspot client: the reserved share is %v: give one from 0 to below 1", cfg.Reserve)
 	}
+	version := regexp.MustCompile(`^(v[0-9]+|[0-9]{4}-[0-9]{2}(-beta)?)$`)
 	for family, v := range cfg.Versions {
 		if !version.MatchString(v) {
 			return cfg, fmt.Errorf("hubspot client: version %q of %s: give one such as %q or \"v3\"", v, family, DefaultVersion)

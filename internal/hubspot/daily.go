@@ -48,14 +48,6 @@ func (d *daily) spend() (until time.Time, ok bool) {
 	return time.Time{}, true
 }
 
-// unspend gives back a call that was not sent.
-func (d *daily) unspend() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.spent[d.turn(time.Now())]--
-	d.left++
-}
-
 // learn takes over what an answer says. Answers overtake each other, and
 // within a day what is left only falls, so the lowest is believed, unless the
 // limit was raised or the rise is too large for that: then HubSpot's day began

@@ -233,7 +233,7 @@ func TestAnEndedContextEndsACallWherever(t *testing.T) {
 				client, _ := setup(t, a)
 				for _, why := range []error{context.Canceled, context.DeadlineExceeded} {
 					ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-					if why == context.Canceled {
+					if errors.Is(why, context.Canceled) {
 						cancel()
 					}
 					_, err := client.List(ctx, hubspot.ListRequest{Type: "contacts"})

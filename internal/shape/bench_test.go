@@ -41,7 +41,7 @@ func widePage() (penstock.Table, *hubspot.Page) {
 	}
 	b.WriteString(`],"paging":{"next":{"after":"700000000100"}}}`)
 	date := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	return shape.TableOf(contacts, properties), &hubspot.Page{Body: []byte(b.String()), Date: date, Stamp: 7, Results: 100}
+	return shape.TableOf(contacts(), properties), &hubspot.Page{Body: []byte(b.String()), Date: date, Stamp: 7, Results: 100}
 }
 
 // A page of 100 objects with 100 properties, without the flush.

@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-var decimalText = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
-
 // referenceNumber is what appendNumber should make of text, by way of a
 // rational number.
 func referenceNumber(text string) (string, bool) {
-	if !decimalText.MatchString(text) {
+	decimal := regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+	if !decimal.MatchString(text) {
 		return "", false
 	}
 	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")

@@ -22,7 +22,7 @@ func undated(more row) row {
 func TestOwnersBecomeRows(t *testing.T) {
 	table := shape.OwnersTable()
 	b := shape.NewBuilder(table)
-	b.Owners(hubspot.OwnerPage{Date: answered, Stamp: 7, Owners: []hubspot.Owner{
+	b.Owners(hubspot.OwnerPage{Date: answered(), Stamp: 7, Owners: []hubspot.Owner{
 		{ID: "88", Email: "owner-88@example.com", FirstName: "O", LastName: "W", Type: "PERSON", UserID: 5, UserIDIncludingInactive: 5,
 			Teams: []hubspot.Team{{ID: "3", Name: "T <&>", Primary: true}}, CreatedAt: "2020-01-01T00:00:00Z", UpdatedAt: "2021-01-01T00:00:00.5Z"},
 		{ID: "89", UserIDIncludingInactive: 6, CreatedAt: "long ago", Archived: true},
@@ -45,7 +45,7 @@ func TestOwnersBecomeRows(t *testing.T) {
 }
 
 func TestPipelinesAndTheirStagesBecomeRows(t *testing.T) {
-	page := hubspot.PipelinePage{Date: answered, Stamp: 7, Pipelines: []hubspot.Pipeline{{
+	page := hubspot.PipelinePage{Date: answered(), Stamp: 7, Pipelines: []hubspot.Pipeline{{
 		ID: "default", Label: "Sales", CreatedAt: "1970-01-01T00:00:00Z", UpdatedAt: "1970-01-01T00:00:00Z",
 		Stages: []hubspot.Stage{
 			{ID: "won", Label: "Won", DisplayOrder: 5, Metadata: map[string]string{"probability": "1.0", "isClosed": "true"}},
@@ -64,7 +64,7 @@ func TestPipelinesAndTheirStagesBecomeRows(t *testing.T) {
 
 	b = shape.NewBuilder(shape.StagesTable())
 	b.Stages("deals", page, penstock.ByList)
-	b.Stage("deals", "default", hubspot.StagePage{Date: answered, Stamp: 8, Stage: hubspot.Stage{ID: "lost"}})
+	b.Stage("deals", "default", hubspot.StagePage{Date: answered(), Stamp: 8, Stage: hubspot.Stage{ID: "lost"}})
 	rows, built := flush(t, b, shape.StagesTable())
 	want = []row{
 		undated(row{"k:object_type": "deals", "k:pipeline_id": "default", "k:id": "won", "p:label": "Won", "p:display_order": "5",
@@ -85,7 +85,7 @@ func TestPropertiesAndTheirOptionsBecomeRows(t *testing.T) {
 	properties := []hubspot.Property{{
 		Name: "size", Label: "Size", Type: "enumeration", FieldType: "select", Description: "d", GroupName: "g", DisplayOrder: -1, Calculated: true,
 		CalculationFormula: "1+1", HasUniqueValue: true, Hidden: true, ReferencedObjectType: "OWNER", DataSensitivity: "sensitive",
-		CreatedAt: "2020-01-01T00:00:00Z", Archived: true, ArchivedAt: "2021-01-01T00:00:00Z", Date: answered, Stamp: 7,
+		CreatedAt: "2020-01-01T00:00:00Z", Archived: true, ArchivedAt: "2021-01-01T00:00:00Z", Date: answered(), Stamp: 7,
 		Options: []hubspot.Option{{Label: "S", Value: "s", Description: "small", DisplayOrder: 2, Hidden: true}, {Label: "none"}},
 	}}
 	b := shape.NewBuilder(shape.PropertiesTable())

@@ -27,9 +27,9 @@ const (
 	born = `"createdAt":"2020-01-01T00:00:00Z"`
 	then = `"updatedAt":"2025-05-05T05:05:05.005Z"`
 	old  = "2025-05-05T05:05:05.005Z"
-)
 
-var oldMillis = int64(1746421505005)
+	oldMillis int64 = 1746421505005
+)
 
 var histories = []history{{
 	name:    "every type",
@@ -84,8 +84,8 @@ var histories = []history{{
 		`{"id":"3","properties":{},"updatedAt":"2026-01-02T03:04:06.000Z"},{"id":"4","properties":{},"updatedAt":"2026-01-02T03:04:05.999Z"}`,
 	rows:   []row{put("1", now, row{"p:name": "a"}), put("2", now, nil), put("3", now, nil), put("4", "2026-01-02T03:04:05.999Z", nil)},
 	counts: penstock.Counts{Fetched: 4},
-	told: []shape.Object{{ID: "1", Updated: answered.UnixMilli()}, {ID: "2", Updated: answered.UnixMilli()},
-		{ID: "3", Updated: answered.UnixMilli()}, {ID: "4", Updated: answered.UnixMilli() + 999}},
+	told: []shape.Object{{ID: "1", Updated: answered().UnixMilli()}, {ID: "2", Updated: answered().UnixMilli()},
+		{ID: "3", Updated: answered().UnixMilli()}, {ID: "4", Updated: answered().UnixMilli() + 999}},
 }, {
 	name: "archived objects keep their values, and what was merged into them is left alone",
 	objects: `{"id":"1","properties":{"name":"a","hs_merged_object_ids":"9"},` + then + `,"archived":true,"archivedAt":"2025-06-01T00:00:00Z"},` +
@@ -133,7 +133,7 @@ func TestPagesBecomeRows(t *testing.T) {
 			}
 			built := b.Flush()
 			for i := range h.rejects {
-				h.rejects[i].At = answered.UnixMilli()
+				h.rejects[i].At = answered().UnixMilli()
 			}
 			if rows := rowsOf(t, built.Records); !reflect.DeepEqual(rows, h.rows) {
 				t.Errorf("rows\n%v\nnot\n%v", rows, h.rows)
@@ -201,7 +201,7 @@ func TestAColumnThatNoObjectNamesIsUnknownAndNotNull(t *testing.T) {
 	if _, err := b.Objects(pageOf(`{"results":[{"id":"3","properties":{"a":"y","b":null}}]}`), penstock.ByList); !errors.Is(err, shape.ErrColumns) {
 		t.Fatalf("a page with other columns: %v", err)
 	}
-	b.Missing(penstock.Key{"9"}, answered, 8)
+	b.Missing(penstock.Key{"9"}, answered(), 8)
 	rows, built := flush(t, b, table)
 	want := []row{put("1", old, row{"p:a": "x"}), put("2", old, nil), put("9", now, row{"s:op": "4", "s:via": "2", "s:stamp": "8"})}
 	if !reflect.DeepEqual(rows, want) || !reflect.DeepEqual(built.Unknown, []string{"b"}) || built.Counts.Fetched != 2 {
@@ -258,9 +258,9 @@ func TestFillAsksForTheSameVersionOnly(t *testing.T) {
 func TestWhatWasAskedForByIDBecomesARowWithoutValues(t *testing.T) {
 	table := tableOf("name", "string")
 	b := shape.NewBuilder(table)
-	b.Missing(penstock.Key{"1"}, answered, 9)
-	b.Missing(penstock.Key{"one"}, answered, 8)
-	b.Missing(penstock.Key{"1", "2"}, answered, 8)
+	b.Missing(penstock.Key{"1"}, answered(), 9)
+	b.Missing(penstock.Key{"one"}, answered(), 8)
+	b.Missing(penstock.Key{"1", "2"}, answered(), 8)
 	if err := b.Bury("2", "3", oldMillis, 5); err != nil {
 		t.Fatal(err)
 	}
@@ -299,12 +299,12 @@ func TestRecordsOutliveTheBuilder(t *testing.T) {
 }
 
 func TestATableHasOneColumnPerNameInOrder(t *testing.T) {
-	got := shape.TableOf(contacts, []hubspot.Property{
+	got := shape.TableOf(contacts(), []hubspot.Property{
 		{Name: "z", Type: "phone_number"}, {Name: "b", Type: "bool", Archived: true}, {Name: "b", Type: "number"},
 		{Name: "c", Type: "datetime"}, {Name: "b", Type: "string"}, {Name: "B", Type: "date"}, {Name: "a", Type: "json"},
 		{Name: "d", Type: "bool"}, {Name: "e", Type: "enumeration"}, {Name: "f", Type: "something_new"}, {Name: "g", Type: "object_coordinates"},
 	})
-	want := penstock.Table{Stream: contacts, Columns: []penstock.Column{
+	want := penstock.Table{Stream: contacts(), Columns: []penstock.Column{
 		{Property: "B", Type: penstock.Date}, {Property: "a", Type: penstock.Text}, {Property: "b", Type: penstock.Number},
 		{Property: "c", Type: penstock.DateTime}, {Property: "d", Type: penstock.Bool}, {Property: "e", Type: penstock.Text},
 		{Property: "f", Type: penstock.Text}, {Property: "g", Type: penstock.Text}, {Property: "z", Type: penstock.Text},

@@ -70,8 +70,8 @@ func naive(t *rapid.T, table penstock.Table, body string) (rows []row, rejects [
 
 func naiveVersion(updatedAt string) string {
 	at, err := time.Parse(time.RFC3339Nano, updatedAt)
-	if err != nil || at.After(answered.Add(999*time.Millisecond)) {
-		at = answered
+	if err != nil || at.After(answered().Add(999*time.Millisecond)) {
+		at = answered()
 	}
 	return at.UTC().Format("2006-01-02T15:04:05.000Z")
 }

@@ -76,7 +76,7 @@ func checkRecorded(t *testing.T, answer recorded, kind string) (values int) {
 			properties = append(properties, hubspot.Property{Name: name, Type: kind})
 		}
 	}
-	table := shape.TableOf(contacts, properties)
+	table := shape.TableOf(contacts(), properties)
 	b := shape.NewBuilder(table)
 	told, err := b.Objects(pageOf(string(answer.body)), penstock.ByList)
 	if err != nil {
@@ -143,7 +143,7 @@ func TestRecordedDefinitionsBecomeRows(t *testing.T) {
 				t.Errorf("%s: %+v became %v", answer.name, p, rows[i])
 			}
 		}
-		if len(built.Rejects) > 0 || len(shape.TableOf(contacts, list.Results).Columns) != len(list.Results) {
+		if len(built.Rejects) > 0 || len(shape.TableOf(contacts(), list.Results).Columns) != len(list.Results) {
 			t.Errorf("%s: rejects %+v", answer.name, built.Rejects)
 		}
 	}
@@ -162,7 +162,7 @@ func TestRecordedPipelinesBecomeRows(t *testing.T) {
 			continue
 		}
 		b := shape.NewBuilder(shape.StagesTable())
-		b.Stages("deals", hubspot.PipelinePage{Pipelines: list.Results, Date: answered, Stamp: 7}, penstock.ByList)
+		b.Stages("deals", hubspot.PipelinePage{Pipelines: list.Results, Date: answered(), Stamp: 7}, penstock.ByList)
 		rows, built := flush(t, b, shape.StagesTable())
 		for _, p := range list.Results {
 			for _, s := range p.Stages {

@@ -18,10 +18,12 @@ import (
 	"penstock/internal/shape"
 )
 
-var contacts = penstock.Stream{Name: "contacts", Family: penstock.Objects, ObjectType: "0-1"}
+func contacts() penstock.Stream {
+	return penstock.Stream{Name: "contacts", Family: penstock.Objects, ObjectType: "0-1"}
+}
 
 // answered is HubSpot's clock in the tests' answers.
-var answered = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+func answered() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
 // A row is a row's cells that are not null, by column.
 type row map[string]string
@@ -71,7 +73,7 @@ func put(id, updated string, more row) row {
 }
 
 func pageOf(body string) *hubspot.Page {
-	return &hubspot.Page{Body: []byte(body), Date: answered, Stamp: 7}
+	return &hubspot.Page{Body: []byte(body), Date: answered(), Stamp: 7}
 }
 
 // tableOf makes a table of contacts from names and types.
@@ -80,7 +82,7 @@ func tableOf(nameType ...string) penstock.Table {
 	for i := 0; i < len(nameType); i += 2 {
 		properties = append(properties, hubspot.Property{Name: nameType[i], Type: nameType[i+1]})
 	}
-	return shape.TableOf(contacts, properties)
+	return shape.TableOf(contacts(), properties)
 }
 
 // flush ends the builder's batch and checks that its records have the layout

@@ -13,6 +13,7 @@ const (
 	Gap                       // something before it is missing (W3)
 )
 
+// String is the verdict in a word, for logs and failures of tests.
 func (v Verdict) String() string {
 	return [...]string{"none", "apply", "repeat", "zombie", "gap"}[v]
 }

@@ -11,8 +11,6 @@ import (
 	"penstock/internal/warehouse"
 )
 
-var identifier = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-
 // TestNamesAreSafeUniqueAndStayHoweverColumnsCome grows a table by random
 // properties in random steps.
 func TestNamesAreSafeUniqueAndStayHoweverColumnsCome(t *testing.T) {
@@ -25,6 +23,7 @@ func TestNamesAreSafeUniqueAndStayHoweverColumnsCome(t *testing.T) {
 		return penstock.Column{Property: property.Draw(t, "property"), Type: rapid.SampledFrom(kinds).Draw(t, "type")}
 	})
 	key := penstock.Stream{Family: penstock.Objects}.Key()
+	identifier := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	rapid.Check(t, func(t *rapid.T) {
 		var table []warehouse.Recorded
 		for range rapid.IntRange(1, 4).Draw(t, "steps") {

@@ -104,9 +104,12 @@ func replaceFill(dated bool, old *Standing, new Arrival) Action {
 	return FillIn
 }
 
+// replaceMissing doubts live rows and archived ones, which HubSpot drops for
+// good some time after: were they left archived, every sweep would miss them
+// in the archived list and ask again.
 func replaceMissing(old *Standing, new Arrival) Action {
 	switch {
-	case old == nil, old.Why != penstock.Live:
+	case old == nil, old.Why != penstock.Live && old.Why != penstock.Archived:
 		return Nothing
 	case new.Stamp < old.Stamp:
 		return Drop

@@ -134,6 +134,9 @@ var (
 	ErrOtherAccount = errors.New("the warehouse holds another HubSpot account")
 	// ErrOtherInstallation says that another data folder loads the tables (V4).
 	ErrOtherInstallation = errors.New("the warehouse belongs to another installation of penstock")
+	// ErrBatch says that it is the batch that cannot be loaded, and not the
+	// warehouse that cannot load: others can be.
+	ErrBatch = errors.New("the batch cannot be loaded")
 	// ErrNoTable says that nothing of the stream has been loaded yet.
 	ErrNoTable = errors.New("no such table in the warehouse")
 	// ErrNoColumn says that a query named a column that the table has not.

@@ -40,6 +40,9 @@ func (r *run) backfill() error {
 	if len(place.Fill) > 0 {
 		r.fills = true
 		r.use(only(r.table, place.Fill))
+		if len(r.table.Columns) == 0 { // they left the account again
+			return r.emit(draft{after: place.To("").Cursor(), filled: place.Fill})
+		}
 	}
 	if r.cursor == "" {
 		if err := r.beginBackfill(place); err != nil {
@@ -58,7 +61,7 @@ func (r *run) backfill() error {
 func (r *run) beginBackfill(place cursor.Pass) error {
 	begin := r.h.clock.now().Add(-r.grant.Lag).UnixMilli()
 	return r.emit(draft{
-		after: place.Cursor(), table: true,
+		after: place.Cursor(),
 		begin: cursor.Window{From: begin}.Cursor(),
 	})
 }

@@ -103,7 +103,7 @@ func (r *run) section(s section) error {
 		} else if s.objectType != "" {
 			inv.To = r.bound(s.objectType+"\x00", "")
 		}
-		if err := r.emit(draft{inventory: inv, table: true}); err != nil {
+		if err := r.emit(draft{inventory: inv}); err != nil {
 			return err
 		}
 		if to == len(s.keys) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -35,6 +36,7 @@ type holder struct {
 	wanted   map[string]chan struct{} // by stream: when its named lane is
 	runs     map[string]*run          // by grant, also those over whose commits are awaited
 	memories map[string]*memory       // by stream
+	tables   map[string]uint64        // by stream: the columns that were published last, hashed
 	epoch    string
 	token    string
 
@@ -45,7 +47,6 @@ type holder struct {
 	lease   time.Duration // without an answer for so long, another may hold the account
 	quota   *hubspot.AccountQuota
 	stamp   atomic.Int64
-	ceiling atomic.Int64
 	clock   clock
 	lists   definitions
 	pipes   pipes
@@ -123,7 +124,6 @@ func (h *holder) begin(ctx context.Context) error {
 		return h.complain(ctx, err)
 	}
 	h.stamp.Store(0)
-	h.ceiling.Store(1_000_000) // a few calls before the lease; their stamps are never used
 	if h.account, err = h.client.Account(ctx); err != nil {
 		return h.complain(ctx, err)
 	}
@@ -138,6 +138,9 @@ func (h *holder) begin(ctx context.Context) error {
 	if reply.Refused != "" {
 		return errors.New(reply.Refused)
 	}
+	h.mu.Lock()
+	h.runs = map[string]*run{} // of a lease that was lost: their silence ends them
+	h.mu.Unlock()
 	h.lease = max(reply.Lease, time.Second)
 	h.stamp.Store(max(reply.StampFrom, h.stamp.Load()))
 	h.quota.Restore(reply.Spent.Day, int(reply.Spent.Calls))
@@ -177,9 +180,9 @@ func (h *holder) open(secret []byte) error {
 	return nil
 }
 
-// nextStamp is the order of observation. Stamps above the ceiling would not be
-// known to data-streams, so none is given out: the count is far from it
-// unless heartbeats fail for minutes, and then the lease is lost.
+// nextStamp is the order of observation, one a call. data-streams keeps a
+// million of them free above the last it heard of, more than HubSpot permits
+// calls in a day, so that the account's next worker begins above them all.
 func (h *holder) nextStamp() int64 { return h.stamp.Add(1) }
 
 // complain tells data-streams what keeps the connection from being read.
@@ -246,13 +249,13 @@ func (h *holder) beats(ctx context.Context) error {
 
 // answered takes what data-streams says of the runs.
 func (h *holder) answered(reply penstock.BeatReply) {
-	h.ceiling.Store(reply.StampTo)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.epoch != reply.Epoch {
 		// Not the warehouse it was: what was committed then may be gone.
 		h.epoch = reply.Epoch
 		h.memories = map[string]*memory{}
+		h.tables = map[string]uint64{}
 		h.wakeAll()
 	}
 	for _, st := range reply.Runs {
@@ -285,6 +288,31 @@ func (h *holder) wantedOf(stream string) chan struct{} {
 		h.wanted[stream] = c
 	}
 	return c
+}
+
+// newTable tells whether the table's columns are others than were published
+// last: then the warehouse is to hear of them even when no row comes.
+func (h *holder) newTable(t penstock.Table) bool {
+	sum := fnv.New64a()
+	for _, c := range t.Columns {
+		fmt.Fprintf(sum, "%q %q,", c.Property, c.Type)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if known, ok := h.tables[t.Stream.Name]; ok && known == sum.Sum64() {
+		return false
+	}
+	if h.tables == nil {
+		h.tables = map[string]uint64{}
+	}
+	h.tables[t.Stream.Name] = sum.Sum64()
+	return true
+}
+
+func (h *holder) forgetTable(stream string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.tables, stream)
 }
 
 // discover finds the account's object types and learns their streams' names.

@@ -11,6 +11,9 @@ import (
 // askAgain is when a keeper asks again whose question was lost.
 const askAgain = 2 * time.Second
 
+// askOn is when it asks on for a lane that has no interval.
+const askOn = 50 * time.Millisecond
+
 // keep asks for runs of one lane, again and again, and does those that are
 // granted. Whether one is due is data-streams' to say.
 func (h *holder) keep(ctx context.Context, stream penstock.Stream, lane penstock.Lane) error {
@@ -58,7 +61,9 @@ func (h *holder) turn(ctx context.Context, stream penstock.Stream, lane penstock
 	if g.Token == "" {
 		return max(g.Again, 100*time.Millisecond)
 	}
-	h.execute(ctx, stream, lane, g)
+	if h.execute(ctx, stream, lane, g); g.Again == 0 {
+		return askOn
+	}
 	return g.Again
 }
 
@@ -68,6 +73,9 @@ func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penst
 	defer r.cancel(nil)
 	outcome, err := r.do()
 	h.log.Debug("run ended", "stream", stream.Name, "lane", lane, "run", g.Run, "outcome", outcome, "error", err)
+	if outcome != penstock.Done {
+		h.forgetTable(stream.Name) // what was said of it may not have arrived
+	}
 	end := penstock.RunEnd{
 		Worker: h.w.name, Connection: h.name, Grant: g.Token,
 		Last: []penstock.Mark{{Seq: r.published.Load()}}, Outcome: outcome, Late: r.late,
@@ -78,7 +86,8 @@ func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penst
 	// The word of a worker that is ending must still go out.
 	tell, cancel := context.WithTimeout(context.WithoutCancel(ctx), askAgain)
 	defer cancel()
+	r.end.Store(&end)
 	if err := h.w.cfg.Orders.End(tell, end); err != nil {
-		h.log.Debug("the end of a run could not be told; its silence tells it", "run", g.Run, "error", err)
+		h.log.Debug("the end of a run could not be told; heartbeats tell it", "run", g.Run, "error", err)
 	}
 }

@@ -46,6 +46,7 @@ type run struct {
 	seq     uint64
 	inHand  []observation // objects in the builder
 
+	end       atomic.Pointer[penstock.RunEnd] // once the run is over
 	published atomic.Uint64
 	read      atomic.Int64
 	total     atomic.Int64
@@ -90,7 +91,7 @@ func (h *holder) newRun(ctx context.Context, stream penstock.Stream, lane pensto
 }
 
 func (r *run) progress() penstock.Progress {
-	p := penstock.Progress{Grant: r.grant.Token, Read: r.read.Load(), Total: r.total.Load()}
+	p := penstock.Progress{Grant: r.grant.Token, Read: r.read.Load(), Total: r.total.Load(), End: r.end.Load()}
 	if seq := r.published.Load(); seq > 0 {
 		p.Published = []penstock.Mark{{Seq: seq}}
 	}
@@ -175,7 +176,6 @@ type draft struct {
 	inventory *penstock.Inventory
 	settledAt int64
 	freshAt   int64
-	table     bool // the table is to exist though no row comes
 }
 
 // full tells whether the rows in hand are a batch's worth.
@@ -189,7 +189,7 @@ func (r *run) full() bool {
 // in the order of the sequence. It ends the run when it was asked to stop.
 func (r *run) emit(d draft) error {
 	built := r.builder.Flush()
-	if d.table && len(built.Records) == 0 {
+	if !r.fills && r.h.newTable(r.table) && len(built.Records) == 0 {
 		built.Records = append(built.Records, array.NewRecordBuilder(arrowmem.DefaultAllocator, r.table.Schema()).NewRecordBatch())
 	}
 	d.wanted = append(d.wanted, r.doubts...)

@@ -27,7 +27,7 @@ func (r *run) sweep() error {
 		if !archived {
 			next = cursor.Pass{Archived: true}
 		}
-		if err := r.emit(draft{after: next.Cursor(), inventory: r.proved.inventory(archived), table: true}); err != nil {
+		if err := r.emit(draft{after: next.Cursor(), inventory: r.proved.inventory(archived)}); err != nil {
 			return err
 		}
 		if archived {

@@ -33,44 +33,64 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 		}
 	}
 	t.Logf("seed %d: repeat with PENSTOCK_SEED=%d", seed, seed)
-	base := fetchedWithoutKills(t, seed)
-	w := newWorld(t, account(seed))
+	bin := build(t)
+	base := fetchedWithoutKills(t, bin, seed)
+	w := newWorld(t, bin, account(seed))
 	random := rand.New(rand.NewPCG(seed, 1))
-	workers, servers := w.start("worker"), w.start("data-streams")
-	caught := make(chan struct{})
+	programs := map[string]*program{"worker": w.start("worker"), "data-streams": w.start("data-streams")}
+	stop := w.churn(edits)
 	flying, kills := 0, map[string]int{}
 	for kills["worker"] < killsEach || kills["data-streams"] < killsEach {
-		p := &workers
-		if random.IntN(2) == 0 || kills["worker"] == killsEach {
-			p = &servers
-		}
-		if kills[(*p).name] == killsEach {
+		name := []string{"worker", "data-streams"}[random.IntN(2)]
+		if kills[name] == killsEach {
 			continue
 		}
 		if w.untilReading(random) {
 			flying++
 		}
-		(*p).kill()
-		kills[(*p).name]++
-		*p = w.start((*p).name)
+		programs[name].kill()
+		kills[name]++
+		programs[name] = w.start(name)
 	}
-	close(caught)
-	w.catchUp()
-	w.catchUp()
-	servers.kill()
-	workers.kill()
+	w.untilAllFaults()
+	stop()
+	w.settle()
+	programs["data-streams"].kill()
+	programs["worker"].kill()
 	compare(t, w.dir+"/hubspot.db", w.account, "contacts", "companies", "deals")
 	w.checkCounters(flying, base)
 }
 
+// edits a minute while programs are killed: changes, new objects, archived,
+// restored and merged ones.
+const edits = 300
+
 // account is an account of three types with faults that heal.
 func account(seed uint64) hubspotsim.Options {
 	return hubspotsim.Options{
-		Seed: seed, Hostile: true, Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond, IndexLag: time.Second, Window: 190,
-		Counts:     map[string]int{"contacts": 30000, "companies": 15000, "deals": 15000},
+		Seed: seed, Hostile: true, Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond, IndexLag: time.Second,
+		Counts:     map[string]int{"contacts": 14000, "companies": 6000, "deals": 4000},
 		Properties: map[string]int{"contacts": 25, "companies": 25, "deals": 25},
 		Faults:     hubspotsim.Faults{Rate: 0.05, Seed: seed, Stall: time.Second},
 	}
+}
+
+// untilAllFaults waits until each kind of fault has come up.
+func (w *world) untilAllFaults() {
+	w.t.Helper()
+	for range 300 {
+		missing := 0
+		for _, kind := range hubspotsim.AllFaults() {
+			if w.account.Counters().Faults[kind] == 0 {
+				missing++
+			}
+		}
+		if missing == 0 {
+			return
+		}
+		<-time.After(200 * time.Millisecond)
+	}
+	w.t.Errorf("not all kinds of faults came up: %v", w.account.Counters().Faults)
 }
 
 // untilReading waits a random while and, if it can, until pages are in flight.
@@ -88,10 +108,9 @@ func (w *world) untilReading(random *rand.Rand) bool {
 
 // fetchedWithoutKills is how many objects a run of the same account without
 // kills is served.
-func fetchedWithoutKills(t *testing.T, seed uint64) int64 {
-	w := newWorld(t, account(seed))
+func fetchedWithoutKills(t *testing.T, bin string, seed uint64) int64 {
+	w := newWorld(t, bin, account(seed))
 	workers, servers := w.start("worker"), w.start("data-streams")
-	w.catchUp()
 	w.catchUp()
 	servers.kill()
 	workers.kill()
@@ -121,10 +140,5 @@ func (w *world) checkCounters(flying int, base int64) {
 	}
 	if n := fetched(w.account); float64(n) > refetchMax*float64(base) {
 		w.t.Errorf("%d objects were fetched, %d without kills", n, base)
-	}
-	for _, kind := range hubspotsim.AllFaults() {
-		if c.Faults[kind] == 0 {
-			w.t.Logf("no fault of kind %s came up", kind)
-		}
 	}
 }

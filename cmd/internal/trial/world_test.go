@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,7 +68,7 @@ func build(t *testing.T) string {
 	return dir
 }
 
-func newWorld(t *testing.T, o hubspotsim.Options) *world {
+func newWorld(t *testing.T, bin string, o hubspotsim.Options) *world {
 	t.Helper()
 	o.Token = token
 	account, err := hubspotsim.New(o)
@@ -76,7 +77,7 @@ func newWorld(t *testing.T, o hubspotsim.Options) *world {
 	}
 	dir := t.TempDir()
 	w := &world{
-		t: t, bin: build(t), dir: filepath.Join(dir, "data"), natsDir: filepath.Join(dir, "nats"), account: account,
+		t: t, bin: bin, dir: filepath.Join(dir, "data"), natsDir: filepath.Join(dir, "nats"), account: account,
 		lag: 3 * time.Second, log: &lines{},
 	}
 	w.hubspot = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -161,7 +162,7 @@ func (w *world) env() []string {
 	return []string{
 		"PENSTOCK_NATS_URL=nats://" + w.natsAt, "PENSTOCK_DATA_DIR=" + w.dir, "PENSTOCK_LISTEN=" + w.listen,
 		"HUBSPOT_BASE_URL=" + w.hubspot.URL, "HUBSPOT_ACCESS_TOKEN=" + token,
-		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_LEASE=3s", "PENSTOCK_LOG_LEVEL=info",
+		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_SWEEP_EVERY=10s", "PENSTOCK_LEASE=1500ms", "PENSTOCK_LOG_LEVEL=info",
 	}
 }
 
@@ -223,7 +224,28 @@ func (w *world) once(ctx context.Context, method, path string, body any) (int, [
 // catchUp has everything read and waits until it is committed.
 func (w *world) catchUp(streams ...string) {
 	w.t.Helper()
-	w.ask("POST", "/v1/connections/default/catchups", map[string]any{"streams": streams}, 3*time.Minute)
+	w.ask("POST", "/v1/connections/default/catchups", map[string]any{"streams": append([]string{}, streams...)}, 100*time.Second)
+}
+
+// churn changes the account so many times a minute until stop is called.
+func (w *world) churn(perMinute float64) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.account.Churn(ctx, perMinute) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Error(err)
+		}
+	}
+}
+
+// settle waits until the search index knows everything and the lag has
+// passed, and then has everything read.
+func (w *world) settle() {
+	w.t.Helper()
+	<-time.After(w.lag + 2*time.Second)
+	w.catchUp()
 }
 
 // lines keeps what programs said.
@@ -252,4 +274,17 @@ func (t *tagged) Write(p []byte) (int, error) {
 		t.l.text = append(t.l.text, t.name+": "+line)
 	}
 	return len(p), nil
+}
+
+// metric reads a number from the metrics page; -1 when it is not there.
+func metric(page, name string) int {
+	for line := range strings.SplitSeq(page, "\n") {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
+			n, err := strconv.ParseFloat(rest, 64)
+			if err == nil {
+				return int(n)
+			}
+		}
+	}
+	return -1
 }

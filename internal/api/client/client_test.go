@@ -3,7 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -48,10 +48,10 @@ func TestAnAddressThatIsNoneIsSaid(t *testing.T) {
 
 func TestAnotherServerIsNotTakenForAPenstock(t *testing.T) {
 	for name, answer := range map[string]func(http.ResponseWriter){
-		"a page":          func(w http.ResponseWriter) { io.WriteString(w, "<html>hello</html>") },
+		"a page":          func(w http.ResponseWriter) { fmt.Fprint(w, "<html>hello</html>") },
 		"another's error": func(w http.ResponseWriter) { http.Error(w, "no such page", http.StatusNotFound) },
-		"another's JSON":  func(w http.ResponseWriter) { w.WriteHeader(500); io.WriteString(w, `{"message":"no"}`) },
-		"half an answer":  func(w http.ResponseWriter) { w.Header().Set("Content-Length", "100"); io.WriteString(w, `{"items":[`) },
+		"another's JSON":  func(w http.ResponseWriter) { w.WriteHeader(500); fmt.Fprint(w, `{"message":"no"}`) },
+		"half an answer":  func(w http.ResponseWriter) { w.Header().Set("Content-Length", "100"); fmt.Fprint(w, `{"items":[`) },
 	} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
 		_, err := client.New(server.URL, "").Status(t.Context())

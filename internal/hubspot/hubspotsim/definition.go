@@ -142,7 +142,7 @@ func (t *table) schema() schema {
 		ID: strings.TrimPrefix(t.kind.id, "2-"), ObjectTypeID: t.kind.id, FullName: t.kind.full, Name: t.kind.name,
 		Labels:  map[string]string{"singular": title(t.kind.singular), "plural": title(t.kind.name)},
 		Primary: "name", Secondary: []string{}, Required: []string{"name"}, Searchable: []string{"name"},
-		Properties: []definition{}, Associations: []string{}, CreatedAt: customSince, UpdatedAt: customSince,
+		Properties: []definition{}, Associations: []string{}, CreatedAt: customSince(), UpdatedAt: customSince(),
 	}
 	for _, p := range t.props.sorted {
 		s.Properties = append(s.Properties, p.definition(t.kind))

@@ -183,8 +183,8 @@ func reset(w http.ResponseWriter) {
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
-	defer conn.Close()
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // without it the close is merely polite
 	}
+	_ = conn.Close() // it is broken on purpose, and whoever asked is told by that
 }

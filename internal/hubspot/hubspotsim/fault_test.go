@@ -145,7 +145,7 @@ func TestTheAccountServesWhileItChanges(t *testing.T) {
 		var churning sync.WaitGroup
 		churning.Go(func() { must(t, r.account.Churn(ctx, 6000)) })
 		for range 20 {
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			if got := r.list("/crm/objects/2026-09/contacts?properties=email"); len(got) < 300 {
 				t.Errorf("%d contacts are left", len(got))
 			}

@@ -22,16 +22,16 @@ func TestTheTenSecondWindowRolls(t *testing.T) {
 			if got.status != 200 || i == 0 && got.header.Get("X-HubSpot-RateLimit-Remaining") != "19" {
 				t.Fatalf("request %d: %d %v", i, got.status, got.header)
 			}
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 		}
-		time.Sleep(7*time.Second + 999*time.Millisecond)
+		<-time.After(7*time.Second + 999*time.Millisecond)
 		got := r.ask("GET", someList, "")
 		var p page
 		must(t, json.Unmarshal(got.body, &p))
 		if got.status != 429 || p.PolicyName != "TEN_SECONDLY_ROLLING" || got.header.Get("Retry-After") != "" {
 			t.Errorf("within the window: %d %s %v", got.status, got.body, got.header)
 		}
-		time.Sleep(time.Millisecond)
+		<-time.After(time.Millisecond)
 		if got := r.ask("GET", someList, ""); got.status != 200 || got.header.Get("X-HubSpot-RateLimit-Max") != "20" {
 			t.Errorf("ten seconds after the first: %d", got.status)
 		}
@@ -53,7 +53,7 @@ func TestSearchHasALimitOfItsOwn(t *testing.T) {
 		if p := r.page(429, "POST", someSearch, `{}`); p.PolicyName != "SECONDLY" {
 			t.Errorf("policy %s", p.PolicyName)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		r.page(200, "POST", someSearch, `{}`)
 		r.page(200, "GET", someList, "")
 		r.page(429, "GET", someList, "")
@@ -73,9 +73,9 @@ func TestTheDailyBudgetEndsAtTheAccountsMidnight(t *testing.T) {
 		if p := r.page(429, "GET", someList, ""); p.PolicyName != "DAILY" {
 			t.Errorf("policy %s", p.PolicyName)
 		}
-		time.Sleep(15*time.Hour - time.Second)
+		<-time.After(15*time.Hour - time.Second)
 		r.page(429, "GET", someList, "")
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		got := r.ask("GET", someList, "")
 		if got.status != 200 || got.header.Get("X-HubSpot-RateLimit-Daily-Remaining") != "2" {
 			t.Errorf("after midnight: %d %v", got.status, got.header)

@@ -43,7 +43,7 @@ func newOwners() []Owner {
 			ID: strconv.FormatInt(ownerID(i), 10), Email: "owner-" + serial + "@example.com",
 			FirstName: "Owner", LastName: "No. " + serial, Type: "PERSON",
 			UserID: 5_100_000 + int64(i), FormerID: 5_100_000 + int64(i),
-			CreatedAt: customSince.Add(time.Duration(i) * 36 * time.Hour), UpdatedAt: customSince.Add(time.Duration(i) * 40 * time.Hour),
+			CreatedAt: customSince().Add(time.Duration(i) * 36 * time.Hour), UpdatedAt: customSince().Add(time.Duration(i) * 40 * time.Hour),
 		}
 		switch {
 		case i%8 == 7:

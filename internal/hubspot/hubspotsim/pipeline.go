@@ -1,6 +1,9 @@
 package hubspotsim
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // A Pipeline is a way that objects of a type go, stage by stage.
 type Pipeline struct {
@@ -27,25 +30,31 @@ type Stage struct {
 // pipelinesOf are the pipelines of a type. HubSpot dates those it brings 1970.
 func pipelinesOf(k kind) []Pipeline {
 	origin := time.Unix(0, 0).UTC()
-	stage := func(n int, id, label, key, value string) Stage {
-		return Stage{ID: id, Label: label, DisplayOrder: n, CreatedAt: origin, UpdatedAt: origin,
-			Metadata: map[string]string{key: value, "isClosed": map[bool]string{true: "true", false: "false"}[n > 1]}}
+	stage := func(n int, id, label string, metadata map[string]string) Stage {
+		metadata["isClosed"] = strconv.FormatBool(n > 1)
+		return Stage{ID: id, Label: label, DisplayOrder: n, CreatedAt: origin, UpdatedAt: origin, Metadata: metadata}
+	}
+	deal := func(n int, id, label, probability string) Stage {
+		return stage(n, id, label, map[string]string{"probability": probability})
+	}
+	ticket := func(n int, id, label, state string) Stage {
+		return stage(n, id, label, map[string]string{"ticketState": state})
 	}
 	switch k.id {
 	case "0-3", "0-136":
 		sales := Pipeline{ID: "default", Label: "Sales pipeline", CreatedAt: origin, UpdatedAt: origin, Stages: []Stage{
-			stage(0, "appointmentscheduled", "Appointment scheduled", "probability", "0.2"),
-			stage(1, "contractsent", "Contract sent", "probability", "0.9"),
-			stage(2, "closedwon", "Closed won", "probability", "1.0"),
-			stage(3, "closedlost", "Closed lost", "probability", "0.0"),
+			deal(0, "appointmentscheduled", "Appointment scheduled", "0.2"),
+			deal(1, "contractsent", "Contract sent", "0.9"),
+			deal(2, "closedwon", "Closed won", "1.0"),
+			deal(3, "closedlost", "Closed lost", "0.0"),
 		}}
-		renewals := Pipeline{ID: "renewals", Label: "Renewals", DisplayOrder: 1, CreatedAt: customSince, UpdatedAt: customSince,
-			Stages: []Stage{stage(0, "104717", "Due", "probability", "0.5"), stage(2, "104718", "Renewed", "probability", "1.0")}}
+		renewals := Pipeline{ID: "renewals", Label: "Renewals", DisplayOrder: 1, CreatedAt: customSince(), UpdatedAt: customSince(),
+			Stages: []Stage{deal(0, "104717", "Due", "0.5"), deal(2, "104718", "Renewed", "1.0")}}
 		return []Pipeline{sales, renewals}
 	case "0-5", "2-1000001":
 		return []Pipeline{{ID: "0", Label: "Support pipeline", CreatedAt: origin, UpdatedAt: origin, Stages: []Stage{
-			stage(0, "1", "New", "ticketState", "OPEN"), stage(1, "2", "Waiting on contact", "ticketState", "OPEN"),
-			stage(2, "4", "Closed", "ticketState", "CLOSED"),
+			ticket(0, "1", "New", "OPEN"), ticket(1, "2", "Waiting on contact", "OPEN"),
+			ticket(2, "4", "Closed", "CLOSED"),
 		}}}
 	}
 	return []Pipeline{}

@@ -165,7 +165,7 @@ func propertiesOf(k kind, count int, hostile bool) []*property {
 	if hostile {
 		for i, name := range hostileNames() {
 			kind := []string{"string", "number", "datetime"}[i%3]
-			list = append(list, newProperty(Property{Name: name, Type: kind, Created: customSince}, usualGenerator(kind), 70))
+			list = append(list, newProperty(Property{Name: name, Type: kind, Created: customSince()}, usualGenerator(kind), 70))
 		}
 	}
 	for i := len(list); i < count; i++ {
@@ -174,8 +174,8 @@ func propertiesOf(k kind, count int, hostile bool) []*property {
 	return list
 }
 
-// customSince dates the properties that the account has added.
-var customSince = time.Date(1999, 3, 14, 15, 9, 26, 535e6, time.UTC)
+// customSince dates what the account has added to what HubSpot brings.
+func customSince() time.Time { return time.Date(1999, 3, 14, 15, 9, 26, 535e6, time.UTC) }
 
 // identity is what every type has.
 func identity(k kind) []*property {
@@ -202,8 +202,8 @@ func known(k kind) []*property {
 	score := newProperty(Property{Name: "hs_score", Type: "number", FieldType: "calculation_score"}, genInteger, 60)
 	switch k.id {
 	case "0-1":
-		secret := newProperty(Property{Name: "passport_number", Sensitivity: "sensitive", Created: customSince}, genWords, 20)
-		health := newProperty(Property{Name: "blood_group", Sensitivity: "highly_sensitive", Created: customSince}, genWords, 5)
+		secret := newProperty(Property{Name: "passport_number", Sensitivity: "sensitive", Created: customSince()}, genWords, 20)
+		health := newProperty(Property{Name: "blood_group", Sensitivity: "highly_sensitive", Created: customSince()}, genWords, 5)
 		return []*property{
 			serial("email", "contact-", "@example.com"), serial("firstname", "Contact ", ""), serial("lastname", "No. ", ""),
 			owner, score, plain("phone", "phone_number", 60), plain("city", "string", 50), plain("jobtitle", "string", 40),
@@ -231,7 +231,7 @@ func known(k kind) []*property {
 func filler(i int) *property {
 	kinds := []string{"string", "number", "enumeration", "string", "datetime", "string", "number", "bool", "string", "date"}
 	kind := kinds[i%len(kinds)]
-	p := Property{Name: fmt.Sprintf("custom_%s_%03d", kind, i), Type: kind, Created: customSince}
+	p := Property{Name: fmt.Sprintf("custom_%s_%03d", kind, i), Type: kind, Created: customSince()}
 	if kind == "enumeration" {
 		p.Options = []string{"alpha", "beta", "gamma", "delta"}
 	}

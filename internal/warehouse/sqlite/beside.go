@@ -106,7 +106,7 @@ func (a *applying) gone(in *arriving, first int64) error {
 		return err
 	}
 	n := len(args)
-	set := fmt.Sprintf(`UPDATE %s SET _deleted = 1, _deleted_at = %s, _deleted_why = %s, _merged_into = NULL,
+	set := fmt.Sprintf(`UPDATE %s SET _deleted = 1, _deleted_at = coalesce(_deleted_at, %s), _deleted_why = %s, _merged_into = NULL,
 		_synced_at = %s, _load = %s, _stamp = %s WHERE %s`, quote(a.table.stream.Name),
 		param(n), param(n+1), param(n+2), param(n+3), param(n+4), a.table.isKey())
 	args = append(args, isoText(first), penstock.Gone, a.synced, a.table.next(), in.Stamp)

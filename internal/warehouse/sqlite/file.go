@@ -138,7 +138,7 @@ func inspectHeader(path string) (empty bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer file.Close()
+	defer func() { err = errors.Join(err, file.Close()) }()
 	head := make([]byte, 16)
 	n, err := io.ReadFull(file, head)
 	switch {

@@ -99,6 +99,16 @@ func (l *loader) commit(commits int64) error {
 	return nil
 }
 
+// blame says of an error that is the batch's own fault that it is: SQLite's
+// word on the file, the disk or a lock is about the warehouse.
+func blame(err error) error {
+	switch sqlite.ErrCode(err).ToPrimary() {
+	case sqlite.ResultError, sqlite.ResultConstraint, sqlite.ResultMismatch, sqlite.ResultTooBig, sqlite.ResultRange:
+		return fmt.Errorf("%w: %w", warehouse.ErrBatch, err)
+	}
+	return err
+}
+
 // place names a head.
 type place struct {
 	stream string
@@ -133,7 +143,7 @@ func (l *load) items(items []warehouse.Item) ([]warehouse.Outcome, error) {
 			continue
 		}
 		if outcomes[i].Applied, err = l.apply(b); err != nil {
-			return nil, fmt.Errorf("batch %d of %s %s: %w", b.Seq, b.Stream.Name, b.Lane, err)
+			return nil, fmt.Errorf("batch %d of %s %s: %w", b.Seq, b.Stream.Name, b.Lane, blame(err))
 		}
 		if err := l.setHead(warehouse.HeadAfter(head, b)); err != nil {
 			return nil, err

@@ -136,7 +136,7 @@ func (m *Model) Load(ctx context.Context, items []warehouse.Item, at warehouse.M
 		for _, item := range items {
 			outcome, err := l.item(item)
 			if err != nil {
-				return false, fmt.Errorf("batch %d of %s: %w", item.Batch.Seq, item.Batch.Stream.Name, err)
+				return false, fmt.Errorf("batch %d of %s: %w: %w", item.Batch.Seq, item.Batch.Stream.Name, warehouse.ErrBatch, err)
 			}
 			outcomes = append(outcomes, outcome)
 		}

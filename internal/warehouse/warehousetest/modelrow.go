@@ -174,7 +174,10 @@ func (m *modelBatch) doubt(old *modelRow, new warehouse.Arrival) {
 		m.count.Loaded++
 		old.version.Why, old.version.MergedInto, old.version.Stamp = penstock.Gone, 0, new.Stamp
 		old.columns["_deleted"], old.columns["_deleted_why"] = true, string(penstock.Gone)
-		old.columns["_deleted_at"], old.columns["_merged_into"] = moment(w.missed), nil
+		old.columns["_merged_into"] = nil
+		if old.columns["_deleted_at"] == nil {
+			old.columns["_deleted_at"] = moment(w.missed)
+		}
 		old.columns["_stamp"] = new.Stamp
 		m.loaded(old)
 		return

@@ -198,11 +198,11 @@ var absences = []history{
 		rows:   []string{"1 A @1 - - -"},
 		wanted: []string{"1@3 " + penstock.WantDoubt},
 	}, {
-		name: "AMissingArchivedRowStaysAsItIs",
+		name: "AnArchivedRowMissingTwiceIsGoneSinceItWasArchived",
 		batches: []*Builder{
 			contact().Add(archived(1, 1, 9, "A")), contact().Missing(1, at(10), 2), contact().Missing(1, at(10+hour), 3),
 		},
-		rows: []string{"1 A @1 archived @9 -"},
+		rows: []string{"1 A @1 gone @9 -"},
 	}, {
 		name: "AMissingAnswerFromBeforeTheLastObservationCountsNothing",
 		batches: []*Builder{

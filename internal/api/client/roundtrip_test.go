@@ -1,7 +1,6 @@
-package api_test
+package client_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"penstock"
 	"penstock/internal/api"
 	"penstock/internal/api/client"
+	"penstock/internal/catalog"
+	"penstock/internal/datastreams"
 	"penstock/internal/warehouse"
 	"penstock/internal/warehouse/warehousetest"
 )
@@ -20,7 +21,7 @@ func TestTheClientCommandsAndHearsWhatBecameOfIt(t *testing.T) {
 	c := client.New(w.server.URL+"/", "secret")
 	ctx := t.Context()
 	started, err := c.Start(ctx, "default", 90*time.Second)
-	if want := (api.Schedule{Connection: "default", On: true, Every: "1m30s", Since: moment}); err != nil || started != want {
+	if want := (api.Schedule{Connection: "default", On: true, Every: "1m30s", Since: moment()}); err != nil || started != want {
 		t.Errorf("start: %+v %v", started, err)
 	}
 	if kept, err := c.Start(ctx, "default", 0); err != nil || kept.Every != "5m0s" {
@@ -50,15 +51,12 @@ func TestTheClientCommandsAndHearsWhatBecameOfIt(t *testing.T) {
 
 func TestTheClientReadsWholeLists(t *testing.T) {
 	w := setup(t, "")
-	for id := range int64(2500) {
-		trouble := w.troubles[1]
-		trouble.ID = 100 + id
-		w.troubles = append(w.troubles, trouble)
+	for id := range int64(2505) {
+		w.troubles = append(w.troubles, catalog.Trouble{ID: id + 1, First: moment(), Last: moment(), Count: 3})
 	}
-	for i := range 1500 {
-		st := w.streams[0]
-		st.Stream = fmt.Sprintf("stream_%04d", i)
-		w.streams = append(w.streams, st)
+	w.troubles[0].Resolved = moment()
+	for i := range 1503 {
+		w.streams = append(w.streams, datastreams.StreamStatus{Stream: fmt.Sprintf("stream_%04d", i)})
 	}
 	c := client.New(w.server.URL, "")
 	open, err := c.Errors(t.Context(), "default", false)
@@ -69,7 +67,7 @@ func TestTheClientReadsWholeLists(t *testing.T) {
 		t.Errorf("%d errors %v", len(all), err)
 	}
 	streams, err := c.Streams(t.Context(), "default")
-	if err != nil || len(streams) != 1504 || !streams[0].FreshAt.Equal(moment) {
+	if err != nil || len(streams) != 1504 || !streams[0].FreshAt.Equal(moment()) {
 		t.Errorf("%d streams %v", len(streams), err)
 	}
 	connections, err := c.Status(t.Context())
@@ -86,7 +84,7 @@ func TestTheClientReadsRowsAsTheWarehouseYieldsThem(t *testing.T) {
 	}
 	batch := warehousetest.NewBatch(warehousetest.Contacts(), columns...)
 	for id := range int64(2300) {
-		batch.Put(id+1, moment.UnixMilli(), 1, fmt.Sprint("note ", id), []any{"7", "7.5", "1.000000000000000000001"}[id%3], id%2 == 0, moment.UnixMilli())
+		batch.Put(id+1, moment().UnixMilli(), 1, fmt.Sprint("note ", id), []any{"7", "7.5", "1.000000000000000000001"}[id%3], id%2 == 0, moment().UnixMilli())
 	}
 	w.load(batch.Bury(2301, 1, 1, 1).Put(9007199254740993, 1, 1))
 	c := client.New(w.server.URL, "")
@@ -127,12 +125,12 @@ func TestTheClientHandsOnWhatIsWrongAndWhatToDo(t *testing.T) {
 	_, rowsErr := c.Rows(t.Context(), "default", "nothing", client.RowsOptions{})
 	_, startErr := c.Start(t.Context(), "default", time.Second)
 	_, otherErr := c.Streams(t.Context(), "../other?x")
-	w.catchUp = func(context.Context, []string) error { return errors.New("not caught up: deals (fresh): forbidden") }
+	w.fails = errors.New("deals (fresh): forbidden")
 	_, tokenErr := client.New(w.server.URL, "wrong").Status(t.Context())
 	_, readyErr := client.New(w.server.URL, "wrong").Ready(t.Context())
 	for want, err := range map[string]error{
 		"unknown-stream": rowsErr, "bad-interval": startErr, "unknown-connection": otherErr, "unauthorized": tokenErr,
-		"not-caught-up": c.CatchUp(t.Context(), "default", nil), "no-backfill": c.Backfill(t.Context(), "default", "owners"),
+		"not-caught-up": c.CatchUp(t.Context(), "default", nil), "no-backfill": c.Backfill(t.Context(), "default", "contacts"),
 	} {
 		p, ok := errors.AsType[*api.Problem](err)
 		if !ok || p.Type != "urn:penstock:"+want || p.Detail == "" || p.Remedy == "" || err.Error() != p.Detail+"; "+p.Remedy {

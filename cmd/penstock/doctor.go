@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"penstock/cmd/internal/wire"
+	"penstock/docs"
+	"penstock/internal/hubspot"
+)
+
+// doctorCmd checks what can go wrong before and around a sync.
+type doctorCmd struct {
+	Assumptions bool `help:"Print what is assumed of HubSpot that nobody has verified, and how it is noticed when it is wrong."`
+}
+
+// errUnwell makes the exit status 1 after the findings were printed.
+var errUnwell = errors.New("something needs attention; see the lines marked !!")
+
+func (c *doctorCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
+	if c.Assumptions {
+		fmt.Fprint(std.out, docs.Assumptions)
+		return nil
+	}
+	d := doctor{std: std}
+	connections, err := s.Connections()
+	d.finding(err, "settings: %d connection(s)", len(connections))
+	if address := wire.ServerOf(s.DataDir); address != "" {
+		d.finding(nil, "folder %s: a server runs at %s", s.DataDir, address)
+	} else if !exists(s.DataDir) {
+		d.finding(nil, "folder %s: does not exist yet", s.DataDir)
+	} else {
+		folder, err := wire.OpenFolder(s.DataDir)
+		d.finding(err, "folder %s: ours, nobody uses it", s.DataDir)
+		if err == nil {
+			d.finding(folder.Close(), "folder %s: can be given back", s.DataDir)
+		}
+	}
+	for _, connection := range connections {
+		d.connection(ctx, connection)
+	}
+	fmt.Fprintln(std.out, "`penstock doctor --assumptions` prints what is assumed of HubSpot.")
+	if d.unwell {
+		return errUnwell
+	}
+	return nil
+}
+
+// doctor collects findings.
+type doctor struct {
+	std    streams
+	unwell bool
+}
+
+func (d *doctor) finding(err error, format string, args ...any) {
+	if err != nil {
+		d.unwell = true
+		fmt.Fprintf(d.std.out, "!! %s: %v\n", fmt.Sprintf(format, args...), err)
+		return
+	}
+	fmt.Fprintf(d.std.out, "ok %s\n", fmt.Sprintf(format, args...))
+}
+
+// connection asks HubSpot whose account the token opens.
+func (d *doctor) connection(ctx context.Context, c wire.ConnectionSettings) {
+	token, err := c.Token()
+	d.finding(err, "connection %s: has a token", c.Name)
+	if err != nil {
+		return
+	}
+	var stamps atomic.Int64
+	hub, err := hubspot.New(hubspot.Config{BaseURL: c.BaseURL, Token: token, Stamp: func() int64 { return stamps.Add(1) }})
+	if err != nil {
+		d.finding(err, "connection %s: HubSpot's address", c.Name)
+		return
+	}
+	defer hub.Close()
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	account, err := hub.Account(ctx)
+	var known *hubspot.Error
+	if errors.As(err, &known) {
+		err = fmt.Errorf("%w; %s", err, known.Remedy())
+	}
+	d.finding(err, "connection %s: HubSpot account %d (%s), day ends in %s", c.Name, account.PortalID, account.Type, account.TimeZone)
+	for _, w := range hub.Quota().Windows {
+		fmt.Fprintf(d.std.out, "   limit %+v\n", w)
+	}
+}
