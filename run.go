@@ -27,8 +27,9 @@ type Beat struct {
 	PublicKey  string     `json:"public_key"` // credentials are sealed to it
 	Connection string     `json:"connection"`
 	Account    Account    `json:"account"`
-	Stamp      int64      `json:"stamp"` // the highest used so far; 0 before the first
-	Spent      Spent      `json:"spent"` // by this worker on this account
+	Stamp      int64      `json:"stamp"`           // the highest used so far; 0 before the first
+	Spent      Spent      `json:"spent"`           // by this worker on this account
+	Found      []Found    `json:"found,omitempty"` // the object types, for a data-streams that has just begun
 	Runs       []Progress `json:"runs,omitempty"`
 	Trouble    *Trouble   `json:"trouble,omitempty"` // what keeps the whole connection from being read
 }

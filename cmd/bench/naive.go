@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,7 +14,7 @@ import (
 
 // extract is what one writes first: pages one after the other, encoding/json,
 // an INSERT a row, a transaction a page.
-func extract(address, path string) error {
+func extract(address, path string) (err error) {
 	names, err := properties(address)
 	if err != nil {
 		return err
@@ -22,7 +23,7 @@ func extract(address, path string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { err = errors.Join(err, conn.Close()) }()
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = `"` + name + `"`

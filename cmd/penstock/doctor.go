@@ -18,7 +18,7 @@ type doctorCmd struct {
 }
 
 // errUnwell makes the exit status 1 after the findings were printed.
-var errUnwell = errors.New("something needs attention; see the lines marked !!")
+var errUnwell = errors.New("something needs attention; see the lines marked with !! above")
 
 func (c *doctorCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
 	if c.Assumptions {

@@ -52,7 +52,7 @@ func (b *Bus) Watch(ctx context.Context, f func(penstock.Announcement)) error {
 			}
 		case <-look.C:
 			if a, err = b.look(ctx); err != nil {
-				if !errors.Is(err, ErrNobody) {
+				if !errors.Is(err, ErrNobody) && ctx.Err() == nil {
 					b.log.Warn("data-streams cannot be asked for its schedules", "error", err)
 				}
 				look.Reset(lookEvery)

@@ -9,6 +9,10 @@ import (
 // maxParts bounds what is held of one batch; compression may add a little.
 const maxParts = maxBody/partBytes + 2
 
+// maxDone bounds of how many ways the last batch is remembered: ranges come
+// and go for as long as a queue is read.
+const maxDone = 1000
+
 // whole identifies the parts that belong together: a batch that is published
 // again with other contents has another sum.
 type whole struct {
@@ -37,7 +41,7 @@ type way struct {
 // may come mixed, those of one range come in order.
 type assembly struct {
 	piles map[whole]*pile
-	done  map[way]whole // the last batch of several parts that was completed
+	done  map[way]whole // the last batch of several parts that was completed, of some ways
 }
 
 func newAssembly() *assembly {
@@ -78,6 +82,9 @@ func (a *assembly) add(p part) (complete *pile, lost []*pile, err error) {
 		return nil, lost, nil
 	}
 	delete(a.piles, id)
+	if len(a.done) >= maxDone {
+		clear(a.done) // at worst a batch comes twice, which is harmless (W2)
+	}
 	a.done[on] = id
 	return held, lost, nil
 }

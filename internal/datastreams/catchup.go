@@ -79,8 +79,10 @@ func (s *Service) CatchUp(ctx context.Context, connection string, streams []stri
 		if c.catchup == k {
 			c.catchup = nil
 		}
-		return fmt.Errorf("the catch-up was broken off before %s; what is committed stays: %w",
+		err := fmt.Errorf("the catch-up was broken off before %s; what is committed stays: %w",
 			strings.Join(k.missing(c), ", "), ctx.Err())
+		c.logger().Info(err.Error())
+		return err
 	}
 }
 

@@ -41,7 +41,7 @@ func (s *Service) Grant(ctx context.Context, req penstock.GrantRequest) penstock
 	}
 	c.loader.mu.Lock()
 	defer c.loader.mu.Unlock()
-	g, err := c.prepare(ctx, req.Stream, id)
+	g, err := c.prepare(ctx, id)
 	if err != nil {
 		c.logger().Warn("a run cannot be granted yet", "stream", id.stream, "lane", id.lane, "error", err)
 		return penstock.Grant{Refused: err.Error(), Again: askSoon}
@@ -131,7 +131,7 @@ func (s *Service) sweepPeriod(stream penstock.Stream, lane penstock.Lane) time.D
 
 // prepare reads where the lane stands, under the loader's lock: what commits
 // from now on is the new run's.
-func (c *connection) prepare(ctx context.Context, stream penstock.Stream, id laneID) (penstock.Grant, error) {
+func (c *connection) prepare(ctx context.Context, id laneID) (penstock.Grant, error) {
 	var g penstock.Grant
 	var err error
 	if g.Heads, err = c.Store.Heads(ctx, id.stream, id.lane); err != nil {

@@ -72,6 +72,9 @@ func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply 
 		reply.Refused = err.Error()
 		return reply
 	}
+	if err := c.relearn(ctx, b); err != nil {
+		c.logger().Warn("the account's streams are not known yet", "error", err)
+	}
 	for _, p := range b.Runs {
 		if p.End == nil {
 			continue
@@ -82,6 +85,19 @@ func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply 
 	}
 	c.progress(b, &reply)
 	return reply
+}
+
+// relearn takes the object types from a heartbeat where this process has not
+// heard them: its predecessor had.
+func (c *connection) relearn(ctx context.Context, b penstock.Beat) error {
+	c.mu.Lock()
+	known := len(c.streams) > 0
+	c.mu.Unlock()
+	if known || len(b.Found) == 0 {
+		return nil
+	}
+	_, err := c.service.Discover(ctx, penstock.Discovery{Connection: b.Connection, Account: b.Account, Found: b.Found})
+	return err
 }
 
 // credential seals the connection's token to the worker.

@@ -46,7 +46,6 @@ type run struct {
 	committed map[int64]uint64
 	last      map[int64]uint64 // once the worker has ended it
 	trouble   *penstock.Trouble
-	stop      bool
 	suspect   uint64 // the sequence before which something seems to be missing
 	floor     int64  // no stamp of it is lower
 	read      int64

@@ -50,6 +50,7 @@ type Delivery struct {
 type Bus interface {
 	Announce(ctx context.Context, a penstock.Announcement) error
 	Batches(ctx context.Context, connection string) (Queue, error)
+	Down() error // what is wrong with it, nil when nothing is
 }
 
 // A Source is a connection as configured.

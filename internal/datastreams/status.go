@@ -229,6 +229,9 @@ func (s *Service) Ready(ctx context.Context) []string {
 			out = append(out, name+": no worker was heard lately")
 		}
 	}
+	if err := s.cfg.Bus.Down(); err != nil {
+		out = append(out, "the message bus does not answer: "+err.Error())
+	}
 	if _, err := s.cfg.Catalog.Lease(ctx, 0); err != nil {
 		out = append(out, "the catalog does not answer: "+err.Error())
 	}

@@ -31,11 +31,14 @@ var (
 	errNoResults = errors.New("the answer has no array of results")
 )
 
-// maxDepth bounds the nesting of an answer; HubSpot's own stays below ten.
-const maxDepth = 512
+// HubSpot's own answers stay far below these bounds.
+const (
+	maxDepth   = 512  // of nesting
+	maxMembers = 1000 // of an object that is taken apart; those of records are not
+)
 
-// readEnvelope accepts exactly the JSON objects, save that it does not look
-// at whether strings are valid UTF-8.
+// readEnvelope accepts exactly the JSON objects within the bounds, save that
+// it does not look at whether strings are valid UTF-8.
 func readEnvelope(body []byte) (envelope, error) {
 	env := envelope{results: -1}
 	members, ok := readObject(body, &env)
@@ -138,7 +141,7 @@ func readObject(b []byte, env *envelope) ([]member, bool) {
 		} else {
 			end = skipValue(b, value, 1)
 		}
-		if end < 0 {
+		if end < 0 || len(members) == maxMembers {
 			return nil, false
 		}
 		members = append(members, member{b[i+1 : name], b[value:end]})

@@ -104,6 +104,9 @@ func FuzzEnvelopeAgreesWithJSON(f *testing.F) {
 		if bytes.Count(body, []byte("{"))+bytes.Count(body, []byte("[")) > maxDepth {
 			t.Skip("may be nested deeper than is accepted")
 		}
+		if bytes.Count(body, []byte(":")) > maxMembers {
+			t.Skip("may have more members than are accepted")
+		}
 		members, ok := readMembers(body)
 		value := jsontext.Value(body)
 		if want := value.IsValid(jsonAsItComes...) && value.Kind() == '{'; ok != want {
@@ -148,6 +151,24 @@ func TestEveryCutOfAPageIsRefused(t *testing.T) {
 func TestDeepNestingIsRefused(t *testing.T) {
 	deep := `{"a":` + strings.Repeat("[", 1e6) + strings.Repeat("]", 1e6) + `}`
 	if _, err := readEnvelope([]byte(deep)); err == nil {
+		t.Fatal("accepted")
+	}
+}
+
+// TestAnAnswerOfCountlessMembersIsRefusedAtOnce: each member is compared with
+// those before it.
+func TestAnAnswerOfCountlessMembersIsRefusedAtOnce(t *testing.T) {
+	members := func(n int) []byte {
+		body := []byte(`{"results":[]`)
+		for i := 1; i < n; i++ {
+			body = fmt.Appendf(body, `,"m%d":0`, i)
+		}
+		return append(body, '}')
+	}
+	if env, err := readEnvelope(members(maxMembers)); err != nil || len(env.members) != maxMembers {
+		t.Fatalf("%d members, %v", len(env.members), err)
+	}
+	if _, err := readEnvelope(members(1e6)); err == nil {
 		t.Fatal("accepted")
 	}
 }

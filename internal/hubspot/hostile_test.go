@@ -160,6 +160,25 @@ func TestASlowBodyThatKeepsComingIsNotCut(t *testing.T) {
 	})
 }
 
+func TestABodyThatDripsInForEverIsGivenUpAfterAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, _ := setup(t, func(n int, req *http.Request) (*http.Response, error) {
+			r := respond(200, onePage)
+			if n == 0 {
+				r.Body = &slow{req: req, rest: strings.Repeat(" ", 1000) + onePage}
+			}
+			return r, nil
+		})
+		from := time.Now()
+		if _, err := client.List(t.Context(), hubspot.ListRequest{Type: "contacts"}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(from); took < time.Hour || took > time.Hour+2*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+}
+
 func TestAnEndlessBodyIsRefusedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, f := setup(t, func(int, *http.Request) (*http.Response, error) {

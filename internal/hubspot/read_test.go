@@ -121,6 +121,18 @@ func TestASearchPagesByKeyAndNeverByOffset(t *testing.T) {
 	})
 }
 
+func TestATotalIsTheOneThatWasVerified(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, f := setup(t, inTurn(
+			respond(200, `{"total":99999999999999999999,"results":[]}`),
+			respond(200, `{"total":5,"results":[{"id":"1"}],"tot\u0061l":null}`)))
+		hits, err := client.Search(t.Context(), hubspot.SearchRequest{Type: "contacts", Modified: hubspot.ModifiedContact})
+		if err != nil || hits.Total != 5 || len(hits.IDs) != 1 || f.calls.Load() != 2 {
+			t.Errorf("%+v after %d calls, %v", hits, f.calls.Load(), err)
+		}
+	})
+}
+
 func TestPropertiesOfEverySensitivityThatCanBeReadAreMerged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, _ := setup(t, func(_ int, r *http.Request) (*http.Response, error) {

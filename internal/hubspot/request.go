@@ -24,11 +24,13 @@ const (
 	longestOrder = time.Minute      // the longest Retry-After that is waited out
 	tokenPause   = 2 * time.Second  // before the one retry of a 401, which comes up sporadically
 	lockPause    = 2 * time.Second  // a lock lasts two seconds (developers.hubspot.com, error handling)
+	longestWait  = time.Hour        // for the whole of one answer, however steadily it drips in
 )
 
 var (
 	errNoToken  = errors.New("there is no usable access token")
 	errStalled  = errors.New("nothing came any more")
+	errTooSlow  = fmt.Errorf("the answer did not end within %s", longestWait)
 	errNotHTTP  = errors.New("the connection broke")
 	errCutShort = errors.New("the body ended early")
 )
@@ -105,6 +107,8 @@ func (c *Client) attempt(ctx context.Context, q question) (*answer, *Error) {
 	if failure != nil {
 		return nil, failure
 	}
+	ctx, giveUp := context.WithTimeoutCause(ctx, longestWait, errTooSlow)
+	defer giveUp()
 	phase, ctx := startPhase(ctx, c.cfg.Headers)
 	defer phase.end()
 	req = req.WithContext(ctx)
@@ -232,9 +236,9 @@ func isToken(token string) bool {
 func cause(ctx context.Context, err error) error {
 	var network *net.OpError
 	var certificate *tls.CertificateVerificationError
-	switch {
-	case errors.Is(context.Cause(ctx), errStalled):
-		return errStalled
+	switch why := context.Cause(ctx); {
+	case errors.Is(why, errStalled), errors.Is(why, errTooSlow):
+		return why
 	case errors.As(err, &network):
 		return network
 	case errors.As(err, &certificate):

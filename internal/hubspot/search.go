@@ -49,25 +49,28 @@ func (c *Client) Search(ctx context.Context, r SearchRequest) (*Hits, error) {
 		return nil, &Error{Kind: BadRequest, Op: "search " + r.Type, Err: err}
 	}
 	var found struct {
-		Total   *int `json:"total"`
 		Results []struct {
 			ID         string            `json:"id"`
 			UpdatedAt  string            `json:"updatedAt"`
 			Properties map[string]string `json:"properties"`
 		} `json:"results"`
 	}
+	var total int
 	a, err := c.ask(ctx, question{
-		op:      "search " + r.Type,
-		path:    c.path(ObjectsFamily, r.Type, "search"),
-		body:    body,
-		search:  true,
-		verify:  searchAnswer,
+		op:     "search " + r.Type,
+		path:   c.path(ObjectsFamily, r.Type, "search"),
+		body:   body,
+		search: true,
+		verify: func(a *answer) (err error) {
+			total, err = totalOf(a)
+			return err
+		},
 		decoded: &found,
 	})
 	if err != nil {
 		return nil, err
 	}
-	hits := &Hits{Total: *found.Total, Date: a.date, Stamp: a.stamp}
+	hits := &Hits{Total: total, Date: a.date, Stamp: a.stamp}
 	for _, one := range found.Results {
 		modified := parseTime(one.Properties[r.Modified])
 		if modified.IsZero() {
@@ -79,19 +82,21 @@ func (c *Client) Search(ctx context.Context, r SearchRequest) (*Hits, error) {
 	return hits, nil
 }
 
-func searchAnswer(a *answer) error {
+// totalOf expects the answer to a search, and reads how many records match.
+func totalOf(a *answer) (int, error) {
 	if a.env.results < 0 {
-		return errNoResults
+		return 0, errNoResults
 	}
-	if !isNumber(string(a.env.value("total"))) {
-		return errors.New("the answer has no total")
+	total, err := strconv.Atoi(string(a.env.value("total")))
+	if err != nil || total < 0 {
+		return 0, errors.New("the answer has no total")
 	}
 	for record := range each(a.env.value("results")) {
 		if lastID(record) == "" {
-			return errors.New("a hit has no id")
+			return 0, errors.New("a hit has no id")
 		}
 	}
-	return nil
+	return total, nil
 }
 
 // A filter is one condition of a search.

@@ -278,6 +278,15 @@ func TestWhatWasAskedForByIDBecomesARowWithoutValues(t *testing.T) {
 	}
 }
 
+func TestTheSizeInHandCountsNumbersAsTheyAreWrittenOut(t *testing.T) {
+	b := shape.NewBuilder(tableOf("amount", "number"))
+	before := b.Bytes()
+	objects(t, b, `{"id":"1","properties":{"amount":"1e999"},`+then+`}`)
+	if grown := b.Bytes() - before; grown < 1000 {
+		t.Errorf("a number of 1000 digits counts as %d bytes", grown)
+	}
+}
+
 func TestRecordsOutliveTheBuilder(t *testing.T) {
 	table := tableOf("name", "string", "vip", "bool", "seen", "datetime", "born", "date")
 	b := shape.NewBuilder(table)

@@ -130,9 +130,12 @@ func (b *Builder) put(f *field, text []byte) (reason string) {
 	c := &b.columns[f.column]
 	switch f.kind {
 	case penstock.Number:
+		before := len(c.data)
 		if !c.putNumber(b.rows, text) {
 			return "not a number of at most 1000 digits"
 		}
+		b.bytes += len(c.data) - before // written out, 1e999 is long
+		return ""
 	case penstock.Bool:
 		value, ok := parseBool(text)
 		if !ok {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"penstock"
 	"penstock/internal/cursor"
@@ -70,8 +69,7 @@ func (r *run) beginBackfill(place cursor.Pass) error {
 // it fails matters to nothing else.
 func (r *run) countObjects() {
 	hits, err := r.h.client.Search(r.ctx, hubspot.SearchRequest{
-		Type: r.stream.ObjectType, Modified: modified(r.stream),
-		From: time.Unix(1, 0), To: r.h.clock.now().Add(24 * time.Hour), Limit: 1,
+		Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1,
 	})
 	if err != nil {
 		r.h.log.Debug("the number of objects is not known", "stream", r.stream.Name, "error", err)
@@ -231,7 +229,7 @@ func beyond(page *hubspot.Page, after string) (string, error) {
 	objects, err := scratch.Objects(page, penstock.ByList)
 	release(scratch)
 	if err != nil {
-		return "", fmt.Errorf("%w: %v", errBadPage, err)
+		return "", fmt.Errorf("%w: %w", errBadPage, err)
 	}
 	last := int64(0)
 	for _, o := range objects {
@@ -251,7 +249,46 @@ func release(b *shape.Builder) {
 // fetchPage reads one page with its properties: in the URL where they fit,
 // else by id.
 func (r *run) fetchPage(ctx context.Context, after string, archived bool) fetched {
-	req := hubspot.ListRequest{Type: r.stream.ObjectType, After: after, Properties: r.ask, Archived: archived}
+	for {
+		f := r.fetchSome(ctx, after, archived)
+		if !r.heavy(f.page, f.err) {
+			return f
+		}
+	}
+}
+
+// heavyBytes is how large an answer may be before fewer objects are asked for
+// at once: a batch has to hold it.
+const heavyBytes = 16 << 20
+
+// heavy tells whether an answer was too large to be taken, or to be given, and
+// has fewer objects asked for from now on.
+func (r *run) heavy(page *hubspot.Page, err error) bool {
+	var refused *hubspot.Error
+	tooLarge := errors.As(err, &refused) && refused.Kind == hubspot.BadAnswer && !refused.Heals()
+	if !tooLarge && (page == nil || len(page.Body) <= heavyBytes || page.Results <= 1) {
+		return false
+	}
+	now := r.most()
+	if now == 1 {
+		return false // one object alone: taken, or a reject
+	}
+	r.atOnce.Store(int64(max(1, now/8)))
+	return true
+}
+
+// most is how many objects to ask for at once.
+func (r *run) most() int {
+	if n := r.atOnce.Load(); n > 0 {
+		return int(n)
+	}
+	return hubspot.MaxList
+}
+
+func (r *run) fetchSome(ctx context.Context, after string, archived bool) fetched {
+	req := hubspot.ListRequest{
+		Type: r.stream.ObjectType, After: after, Limit: r.most(), Properties: r.ask, Archived: archived,
+	}
 	if !r.long.Load() && r.h.client.ListFits(req) {
 		page, err := r.h.client.List(ctx, req)
 		if hubspot.KindOf(err) != hubspot.TooLong {
@@ -266,7 +303,7 @@ func (r *run) fetchPage(ctx context.Context, after string, archived bool) fetche
 	}
 	ids, err := idsOf(names)
 	if err != nil {
-		return fetched{err: fmt.Errorf("%w: %v", errBadPage, err)}
+		return fetched{err: fmt.Errorf("%w: %w", errBadPage, err)}
 	}
 	page, err := r.h.client.BatchRead(ctx, hubspot.BatchRequest{
 		Type: r.stream.ObjectType, IDs: ids, Properties: r.ask, Archived: archived,

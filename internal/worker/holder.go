@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +43,7 @@ type holder struct {
 	token    string
 
 	streams map[string]penstock.Stream // the object streams by name
+	found   []penstock.Found
 
 	client  *hubspot.Client
 	account hubspot.Account
@@ -102,6 +105,7 @@ func (h *holder) hold(ctx context.Context) error {
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.beats(ctx) })
+	group.Go(func() error { return h.lookAgain(ctx) })
 	for _, stream := range streams {
 		for _, lane := range stream.Lanes() {
 			group.Go(func() error { return h.keep(ctx, stream, lane) })
@@ -200,7 +204,7 @@ func (h *holder) beat() penstock.Beat {
 	defer h.mu.Unlock()
 	b := penstock.Beat{
 		Worker: h.w.name, PublicKey: h.w.cfg.Identity.PublicKey(), Connection: h.name,
-		Stamp: h.stamp.Load(),
+		Stamp: h.stamp.Load(), Found: h.found,
 		Account: penstock.Account{
 			ID: h.account.PortalID, TimeZone: h.account.TimeZone, Kind: h.account.Type,
 		},
@@ -317,30 +321,66 @@ func (h *holder) forgetTable(stream string) {
 
 // discover finds the account's object types and learns their streams' names.
 func (h *holder) discover(ctx context.Context) ([]penstock.Stream, error) {
-	d := penstock.Discovery{Connection: h.name, Account: penstock.Account{ID: h.account.PortalID}}
-	for _, t := range hubspot.ObjectTypes() {
-		d.Found = append(d.Found, penstock.Found{Name: t.Name, ObjectType: t.ID, Whole: !t.Search})
-	}
-	schemas, err := h.client.Schemas(ctx)
-	if err != nil && hubspot.KindOf(err) != hubspot.Forbidden {
+	found, err := h.look(ctx)
+	if err != nil {
 		return nil, err
 	}
-	for _, s := range schemas {
-		d.Found = append(d.Found, penstock.Found{Name: s.Name, ObjectType: s.ObjectTypeID})
-	}
-	streams, err := h.w.cfg.Orders.Discover(ctx, d)
+	streams, err := h.w.cfg.Orders.Discover(ctx, penstock.Discovery{
+		Connection: h.name, Account: penstock.Account{ID: h.account.PortalID}, Found: found,
+	})
 	if err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.streams = map[string]penstock.Stream{}
+	h.found, h.streams = found, map[string]penstock.Stream{}
 	for _, s := range streams {
 		if s.Family == penstock.Objects {
 			h.streams[s.Name] = s
 		}
 	}
 	return streams, nil
+}
+
+// look lists the object types that every account knows, and this one's own.
+func (h *holder) look(ctx context.Context) ([]penstock.Found, error) {
+	var found []penstock.Found
+	for _, t := range hubspot.ObjectTypes() {
+		found = append(found, penstock.Found{Name: t.Name, ObjectType: t.ID, Whole: !t.Search})
+	}
+	schemas, err := h.client.Schemas(ctx)
+	if err != nil && hubspot.KindOf(err) != hubspot.Forbidden {
+		return nil, err
+	}
+	for _, s := range schemas {
+		found = append(found, penstock.Found{Name: s.Name, ObjectType: s.ObjectTypeID})
+	}
+	slices.SortStableFunc(found, func(a, b penstock.Found) int { return strings.Compare(a.ObjectType, b.ObjectType) })
+	return found, nil
+}
+
+// lookEvery is how often the account is asked for new object types.
+const lookEvery = time.Hour
+
+// errNewTypes ends the lease, to begin it anew with the types of now.
+var errNewTypes = errors.New("the account's object types have changed")
+
+// lookAgain ends the lease when the account has other object types.
+func (h *holder) lookAgain(ctx context.Context) error {
+	for sleep(ctx, lookEvery) {
+		found, err := h.look(ctx)
+		if err != nil {
+			h.log.Debug("the object types could not be read; the known ones stay", "error", err)
+			continue
+		}
+		h.mu.Lock()
+		same := slices.Equal(found, h.found)
+		h.mu.Unlock()
+		if !same {
+			return errNewTypes
+		}
+	}
+	return nil
 }
 
 // clock is HubSpot's, as its answers' dates tell it; between answers it goes

@@ -14,7 +14,7 @@ import (
 // at all comes back.
 func (r *run) readIDs(ids []string) (missing []string, err error) {
 	for len(ids) > 0 {
-		n := min(len(ids), hubspot.MaxBatchRead)
+		n := min(len(ids), r.most())
 		left, err := r.batchRead(ids[:n], false)
 		if err == nil && len(left) > 0 {
 			left, err = r.batchRead(left, true)
@@ -43,6 +43,9 @@ func (r *run) batchRead(ids []string, archived bool) (left []string, err error) 
 		page, err := r.h.client.BatchRead(r.ctx, hubspot.BatchRequest{
 			Type: r.stream.ObjectType, IDs: ids, Properties: r.ask, Archived: archived,
 		})
+		if r.heavy(page, err) && len(ids) > r.most() {
+			return r.inParts(ids, archived)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -69,13 +72,31 @@ func (r *run) batchRead(ids []string, archived bool) (left []string, err error) 
 	}
 }
 
+// inParts reads ids that made too heavy an answer, fewer at a time.
+func (r *run) inParts(ids []string, archived bool) (left []string, err error) {
+	for len(ids) > 0 {
+		n := min(len(ids), r.most())
+		some, err := r.batchRead(ids[:n], archived)
+		if err != nil {
+			return left, err
+		}
+		left, ids = append(left, some...), ids[n:]
+		if r.full() {
+			if err := r.emit(draft{after: r.cursor}); err != nil {
+				return left, err
+			}
+		}
+	}
+	return left, nil
+}
+
 // peek looks at an answer's objects without taking them.
 func (r *run) peek(page *hubspot.Page) ([]shape.Object, error) {
 	scratch := shape.NewBuilder(penstock.Table{Stream: r.stream})
 	objects, err := scratch.Objects(page, penstock.ByID)
 	release(scratch)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errBadPage, err)
+		return nil, fmt.Errorf("%w: %w", errBadPage, err)
 	}
 	return objects, nil
 }

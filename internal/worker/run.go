@@ -51,8 +51,9 @@ type run struct {
 	read      atomic.Int64
 	total     atomic.Int64
 	late      time.Duration
-	fills     bool        // only some properties are read, for rows that lack them
-	long      atomic.Bool // the properties do not fit in a URL
+	fills     bool         // only some properties are read, for rows that lack them
+	long      atomic.Bool  // the properties do not fit in a URL
+	atOnce    atomic.Int64 // objects a page, where full pages are too heavy; 0 for full ones
 	doubts    []penstock.Want
 	proved    stretch // of a list, by the rows still in hand at its end
 
@@ -239,7 +240,7 @@ func (r *run) add(page *hubspot.Page, via penstock.Via, before draft) ([]shape.O
 		objects, err = take(page, via)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", errBadPage, err)
+		return nil, fmt.Errorf("%w: %w", errBadPage, err)
 	}
 	r.h.clock.saw(page.Date)
 	r.read.Add(int64(len(objects)))

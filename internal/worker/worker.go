@@ -125,6 +125,11 @@ func (h *holder) heard(instance string, c penstock.Connection) {
 		return
 	}
 	h.instance, h.conn = instance, c
+	if !c.Schedule.On && c.Once == "" {
+		for _, r := range h.runs {
+			r.stop.Store(true)
+		}
+	}
 	h.wakeAll()
 }
 

@@ -2,6 +2,7 @@ package trial_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -35,17 +36,18 @@ func TestDisastersLoseNothing(t *testing.T) {
 		meanwhile()
 		servers = w.start("data-streams")
 	}
-	stop := w.churn(edits)
+	stop := w.churn()
 	defer func() { stop() }()
 	check := func(what string) {
 		t.Helper()
+		<-time.After(4 * time.Second) // of changes
 		stop()
 		w.settle()
 		restart(func() {
 			t.Log(what)
 			compare(t, w.dir+"/hubspot.db", w.account, "contacts", "companies", "deals")
 		})
-		stop = w.churn(edits)
+		stop = w.churn()
 	}
 
 	w.untilLoaded(500)
@@ -108,8 +110,7 @@ func (w *world) copyDatabase(from, to string) {
 		if _, err := io.Copy(out, in); err != nil {
 			w.t.Fatal(err)
 		}
-		in.Close()
-		if err := out.Close(); err != nil {
+		if err := errors.Join(in.Close(), out.Close()); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -127,7 +128,7 @@ func TestChangesWhileReadAreRightOnceTheLagHasPassed(t *testing.T) {
 	w := newWorld(t, build(t), options)
 	w.start("worker")
 	servers := w.start("data-streams")
-	stop := w.churn(edits)
+	stop := w.churn()
 	fast := w.restless()
 	w.untilLoaded(1000)
 	if err := w.account.BulkTouch("contacts", 12000); err != nil {

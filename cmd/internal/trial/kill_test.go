@@ -38,7 +38,7 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 	w := newWorld(t, bin, account(seed))
 	random := rand.New(rand.NewPCG(seed, 1))
 	programs := map[string]*program{"worker": w.start("worker"), "data-streams": w.start("data-streams")}
-	stop := w.churn(edits)
+	stop := w.churn()
 	flying, kills := 0, map[string]int{}
 	for kills["worker"] < killsEach || kills["data-streams"] < killsEach {
 		name := []string{"worker", "data-streams"}[random.IntN(2)]
@@ -60,10 +60,6 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 	compare(t, w.dir+"/hubspot.db", w.account, "contacts", "companies", "deals")
 	w.checkCounters(flying, base)
 }
-
-// edits a minute while programs are killed: changes, new objects, archived,
-// restored and merged ones.
-const edits = 300
 
 // account is an account of three types with faults that heal.
 func account(seed uint64) hubspotsim.Options {

@@ -33,10 +33,12 @@ func compare(t *testing.T, path string, account *hubspotsim.Account, streams ...
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
 	j := &judge{t: t, store: store, account: account}
 	for _, stream := range streams {
 		j.stream(stream)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
 	}
 	if j.wrong > 0 {
 		t.Errorf("%d differences in all", j.wrong)
@@ -50,11 +52,18 @@ func (j *judge) differ(format string, args ...any) {
 	}
 }
 
+// table is what is known of a stream's table.
+type table struct {
+	name    string
+	columns map[string]warehouse.Recorded // by property
+	rejects map[string]string             // originals by key and property
+}
+
 // row is a row of the warehouse by column name.
 type row map[string]any
 
 func (j *judge) stream(name string) {
-	columns, rejects := j.columns(name), j.rejects(name)
+	of := table{name, j.columns(name), j.rejects(name)}
 	truth, archived, merged := map[int64]hubspotsim.Object{}, map[int64]bool{}, j.account.MergedAway(name)
 	for o := range j.account.Truth(name) {
 		truth[o.ID] = o
@@ -72,7 +81,7 @@ func (j *judge) stream(name string) {
 		case live && deleted:
 			j.differ("%s %d is live and the warehouse says deleted (%v)", name, id, r["_deleted_why"])
 		case live:
-			j.object(name, o, r, columns, rejects)
+			j.object(of, o, r)
 		case !deleted:
 			j.differ("%s %d is not live and the warehouse says it is", name, id)
 		case merged[id] != 0 && (r["_deleted_why"] != "merged"):
@@ -147,7 +156,8 @@ func (j *judge) rows(stream string) iter.Seq[row] {
 }
 
 // object compares one live object's values, and its date.
-func (j *judge) object(stream string, o hubspotsim.Object, r row, columns map[string]warehouse.Recorded, rejects map[string]string) {
+func (j *judge) object(of table, o hubspotsim.Object, r row) {
+	stream, columns, rejects := of.name, of.columns, of.rejects
 	if got, want := fmt.Sprint(r["_updated_at"]), o.Updated.UTC().Format("2006-01-02T15:04:05.000Z"); got != want {
 		j.differ("%s %d: _updated_at is %s, not %s", stream, o.ID, got, want)
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -96,7 +97,7 @@ func newWorld(t *testing.T, bin string, o hubspotsim.Options) *world {
 	t.Cleanup(func() { w.stopNATS() })
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the programs said:\n%s", w.log.tail(200))
+			t.Logf("the programs said:\n%s", w.log.tail(60))
 		}
 	})
 	return w
@@ -108,8 +109,11 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return address
 }
 
 func (w *world) startNATS() {
@@ -141,9 +145,9 @@ type program struct {
 }
 
 // start runs a program with the world's environment.
-func (w *world) start(name string, args ...string) *program {
+func (w *world) start(name string) *program {
 	w.t.Helper()
-	p := &program{w: w, name: name, cmd: exec.Command(filepath.Join(w.bin, name), args...), gone: make(chan struct{})}
+	p := &program{w: w, name: name, cmd: exec.Command(filepath.Join(w.bin, name)), gone: make(chan struct{})}
 	p.cmd.Dir = filepath.Dir(w.dir)
 	p.cmd.Env = append(os.Environ(), w.env()...)
 	p.cmd.Stdout, p.cmd.Stderr = w.log.of(name), w.log.of(name)
@@ -162,7 +166,7 @@ func (w *world) env() []string {
 	return []string{
 		"PENSTOCK_NATS_URL=nats://" + w.natsAt, "PENSTOCK_DATA_DIR=" + w.dir, "PENSTOCK_LISTEN=" + w.listen,
 		"HUBSPOT_BASE_URL=" + w.hubspot.URL, "HUBSPOT_ACCESS_TOKEN=" + token,
-		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_SWEEP_EVERY=10s", "PENSTOCK_LEASE=1500ms", "PENSTOCK_LOG_LEVEL=info",
+		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_SWEEP_EVERY=2s", "PENSTOCK_LEASE=1500ms", "PENSTOCK_LOG_LEVEL=debug",
 	}
 }
 
@@ -227,17 +231,62 @@ func (w *world) catchUp(streams ...string) {
 	w.ask("POST", "/v1/connections/default/catchups", map[string]any{"streams": append([]string{}, streams...)}, 100*time.Second)
 }
 
-// churn changes the account so many times a minute until stop is called.
-func (w *world) churn(perMinute float64) (stop func()) {
+// edits a minute, each by the account itself and by mix.
+const edits = 300
+
+// churn changes the account until stop is called, one kind of change after the
+// other, while the account edits itself besides.
+func (w *world) churn() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.account.Churn(ctx, perMinute) }()
-	return func() {
+	done := make(chan error, 2)
+	go func() { done <- w.account.Churn(ctx, edits) }()
+	go func() { done <- w.mix(ctx) }()
+	return sync.OnceFunc(func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := errors.Join(<-done, <-done); err != nil {
 			w.t.Error(err)
 		}
+	})
+}
+
+// mix creates, archives, restores, merges and changes contacts in turn.
+func (w *world) mix(ctx context.Context) error {
+	var ids []int64
+	for o := range w.account.Truth("contacts") {
+		if ids = append(ids, o.ID); len(ids) == 600 {
+			break
+		}
 	}
+	ticker := time.NewTicker(time.Minute / edits)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		if err := w.change(n, ids[n%len(ids)], ids[(n+300)%len(ids)]); err != nil && !errors.Is(err, hubspotsim.ErrNotFound) {
+			return err
+		}
+	}
+}
+
+func (w *world) change(n int, id, other int64) (err error) {
+	switch n % 5 {
+	case 0:
+		_, err = w.account.Create("contacts", map[string]string{"email": fmt.Sprintf("contact-new-%06d@example.com", n)})
+	case 1:
+		err = w.account.Archive("contacts", id)
+	case 2:
+		for o := range w.account.Archived("contacts") {
+			return w.account.Restore("contacts", o.ID)
+		}
+	case 3:
+		_, err = w.account.Merge("contacts", id, other)
+	case 4:
+		err = w.account.Update("contacts", id, map[string]string{"email": fmt.Sprintf("contact-%06d@example.com", n)})
+	}
+	return err
 }
 
 // settle waits until the search index knows everything and the lag has

@@ -43,6 +43,7 @@ type Settings struct {
 // A UsageError is a mistake in how the program was called: exit status 2.
 type UsageError struct{ text string }
 
+// Error is the mistake in one sentence.
 func (e *UsageError) Error() string { return e.text }
 
 // Usage makes one.
