@@ -10,6 +10,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/klauspost/compress/zstd"
 
@@ -31,6 +32,7 @@ var (
 	errSum       = errors.New("checksum differs: the batch was damaged on its way")
 	errVersion   = errors.New("unknown payload version: data-streams is older than the worker")
 	errCodec     = errors.New("unknown codec: data-streams is older than the worker")
+	errHead      = errors.New("the batch's head is damaged")
 	errTruncated = errors.New("a part of the batch is missing")
 )
 
@@ -67,17 +69,32 @@ func (c *codec) encode(batch *penstock.Batch) ([]byte, error) {
 	return c.compress([]byte{payloadVersion}, body.Bytes())
 }
 
+// wire is the head of a payload: the batch without its rows, and the columns
+// that the rows have.
+type wire struct {
+	*penstock.Batch
+	Columns []penstock.Column `json:"columns,omitempty"`
+}
+
+// writeBody writes the head and then the records as an Arrow IPC stream
+// without its schema, which the reader makes from the head: Arrow's reader
+// takes the size of a schema that it is sent on trust.
 func writeBody(body *bytes.Buffer, batch *penstock.Batch) error {
-	head, err := json.Marshal(batch)
+	head := wire{Batch: batch}
+	if len(batch.Rows) > 0 {
+		head.Columns = penstock.ColumnsOf(batch.Rows[0].Schema(), len(batch.Stream.Key()))
+	}
+	text, err := json.Marshal(head)
 	if err != nil {
 		return fmt.Errorf("encode the batch: %w", err)
 	}
-	body.Write(binary.AppendUvarint(nil, uint64(len(head))))
-	body.Write(head)
+	body.Write(binary.AppendUvarint(nil, uint64(len(text))))
+	body.Write(text)
 	if len(batch.Rows) == 0 {
 		return nil
 	}
-	w := ipc.NewWriter(body, ipc.WithSchema(batch.Rows[0].Schema()))
+	out := &withoutSchema{to: body}
+	w := ipc.NewWriter(out, ipc.WithSchema(batch.Rows[0].Schema()))
 	for _, record := range batch.Rows {
 		if err := w.Write(record); err != nil {
 			return errors.Join(fmt.Errorf("encode the rows: %w", err), w.Close())
@@ -87,6 +104,41 @@ func writeBody(body *bytes.Buffer, batch *penstock.Batch) error {
 		return fmt.Errorf("encode the rows: %w", err)
 	}
 	return nil
+}
+
+// withoutSchema passes an IPC stream on but for its first message: a mark and
+// a length of four bytes each, and that many bytes (arrow.apache.org, columnar
+// format, "encapsulated message format"). A schema has no body.
+type withoutSchema struct {
+	to   io.Writer
+	mark []byte // the mark and length, as far as they came
+	left int    // bytes of the message that are still to come
+}
+
+func (w *withoutSchema) Write(p []byte) (int, error) {
+	taken := 0
+	for len(w.mark) < 8 && taken < len(p) {
+		w.mark = append(w.mark, p[taken])
+		if taken++; len(w.mark) == 8 {
+			w.left = int(binary.LittleEndian.Uint32(w.mark[4:]))
+		}
+	}
+	skip := min(w.left, len(p)-taken)
+	w.left -= skip
+	taken += skip
+	n, err := w.to.Write(p[taken:])
+	return taken + n, err
+}
+
+// schemaMessage is the message that withoutSchema drops.
+func schemaMessage(schema *arrow.Schema) ([]byte, error) {
+	var stream bytes.Buffer
+	w := ipc.NewWriter(&stream, ipc.WithSchema(schema))
+	if err := w.Close(); err != nil {
+		return nil, fmt.Errorf("encode the schema: %w", err)
+	}
+	message := stream.Bytes()
+	return message[:8+binary.LittleEndian.Uint32(message[4:])], nil
 }
 
 // decode reads a payload whose checksum is sum. The rows stay valid until
@@ -112,29 +164,38 @@ func (c *codec) decode(payload []byte, sum string) (batch *penstock.Batch, err e
 	if n <= 0 || size > uint64(len(body)-n) {
 		return nil, errors.New("the batch's head is cut off")
 	}
-	batch = &penstock.Batch{}
-	if err := json.Unmarshal(body[n:n+int(size)], batch); err != nil {
-		return nil, fmt.Errorf("decode the batch: %w", err)
+	head := wire{Batch: &penstock.Batch{}}
+	if err := json.Unmarshal(body[n:n+int(size)], &head); err != nil || head.Batch == nil {
+		return nil, fmt.Errorf("decode the batch: %w", errors.Join(errHead, err))
 	}
-	if err := readRows(body[n+int(size):], batch); err != nil {
-		batch.Release()
+	if err := readRows(body[n+int(size):], head); err != nil {
+		head.Release()
 		return nil, fmt.Errorf("decode the rows: %w", err)
 	}
-	return batch, nil
+	return head.Batch, nil
 }
 
-// readRows appends the records of an IPC stream to the batch. The reader
-// copies them out of stream. Arrow's reader panics on some malformed input.
-func readRows(stream []byte, batch *penstock.Batch) (err error) {
+// readRows appends the records to the batch. The reader copies them out of
+// stream. Arrow's reader panics on some malformed input.
+func readRows(stream []byte, head wire) (err error) {
 	if len(stream) == 0 {
 		return nil
+	}
+	for _, c := range head.Columns {
+		if c.Type.Arrow() == nil {
+			return fmt.Errorf("column %q has the unknown type %q: data-streams is older than the worker", c.Property, c.Type)
+		}
+	}
+	schema, err := schemaMessage(penstock.Table{Stream: head.Stream, Columns: head.Columns}.Schema())
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			err = fmt.Errorf("malformed: %v", recovered)
 		}
 	}()
-	messages := ipc.NewMessageReader(bytes.NewReader(stream),
+	messages := ipc.NewMessageReader(io.MultiReader(bytes.NewReader(schema), bytes.NewReader(stream)),
 		ipc.WithBodySizeLimit(maxBody), ipc.WithMetadataSizeLimit(maxMetadata))
 	r, err := ipc.NewReaderFromMessageReader(messages)
 	if err != nil {
@@ -144,7 +205,7 @@ func readRows(stream []byte, batch *penstock.Batch) (err error) {
 	for r.Next() {
 		record := r.RecordBatch()
 		record.Retain()
-		batch.Rows = append(batch.Rows, record)
+		head.Rows = append(head.Rows, record)
 	}
 	if err := r.Err(); err != nil && !errors.Is(err, io.EOF) {
 		return err
