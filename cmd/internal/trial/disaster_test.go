@@ -28,6 +28,7 @@ func TestDisastersLoseNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute; run without -short")
 	}
+	t.Parallel()
 	w := newWorld(t, build(t), quiet(6000))
 	w.start("worker")
 	servers := w.start("data-streams")
@@ -123,8 +124,9 @@ func TestChangesWhileReadAreRightOnceTheLagHasPassed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute; run without -short")
 	}
+	t.Parallel()
 	options := quiet(13000)
-	options.IndexLag = 2 * time.Second
+	options.IndexLag, options.Window = 2*time.Second, 600
 	w := newWorld(t, build(t), options)
 	w.start("worker")
 	servers := w.start("data-streams")
