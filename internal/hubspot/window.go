@@ -11,6 +11,11 @@ import (
 // clocks that round differently never count one call too many.
 const windowMargin = time.Millisecond
 
+// beginners is how many processes may begin within one span, after others
+// were killed with the window in use: each has to ask once to learn what is
+// left, and what it asks must not be one call too many.
+const beginners = 3
+
 // A window is one of HubSpot's rolling limits: at most limit calls within any
 // stretch of span. A slot is taken when a call is sent and is free again a
 // span after its answer: HubSpot counts a call somewhere between the two, and
@@ -19,6 +24,7 @@ type window struct {
 	name    string
 	span    time.Duration
 	reserve float64 // the share of limit that is left to the customer's other tools
+	spare   int     // slots that are left to a process that has just begun
 
 	mu        sync.Mutex
 	limit     int
@@ -38,7 +44,7 @@ type window struct {
 func newWindow(name string, limit int, span time.Duration, told bool) *window {
 	w := &window{name: name, span: span, limit: limit}
 	if until := time.Now().Add(span + windowMargin); told {
-		w.unheardOf = until
+		w.unheardOf, w.spare = until, beginners
 	} else {
 		w.fullUntil = until
 	}
@@ -171,7 +177,7 @@ func (w *window) room(now time.Time) bool {
 		return w.sent == 0 && w.mine.calls < w.share()
 	}
 	ours := w.sent + w.mine.calls
-	return ours < w.share() && ours+w.others.calls < w.limit
+	return ours < w.share() && ours+w.others.calls < w.limit-min(w.spare, w.limit/10)
 }
 
 // nextChange is the first moment at which room may appear without an answer;

@@ -65,7 +65,7 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 func account(seed uint64) hubspotsim.Options {
 	return hubspotsim.Options{
 		Seed: seed, Hostile: true, Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond, IndexLag: time.Second,
-		Counts:     map[string]int{"contacts": 14000, "companies": 6000, "deals": 4000},
+		Counts:     map[string]int{"contacts": 20000, "companies": 10000, "deals": 10000},
 		Properties: map[string]int{"contacts": 25, "companies": 25, "deals": 25},
 		Faults:     hubspotsim.Faults{Rate: 0.05, Seed: seed, Stall: time.Second},
 	}
@@ -105,7 +105,9 @@ func (w *world) untilReading(random *rand.Rand) bool {
 // fetchedWithoutKills is how many objects a run of the same account without
 // kills is served.
 func fetchedWithoutKills(t *testing.T, bin string, seed uint64) int64 {
-	w := newWorld(t, bin, account(seed))
+	options := account(seed) // the same objects, as fast as they can be had
+	options.Latency, options.Jitter, options.Unlimited, options.Faults = 0, 0, true, hubspotsim.Faults{}
+	w := newWorld(t, bin, options)
 	workers, servers := w.start("worker"), w.start("data-streams")
 	w.catchUp()
 	servers.kill()

@@ -110,13 +110,14 @@ type faulty struct {
 	mu    sync.Mutex
 	drawn uint64
 	row   map[uint64]int // faults in a row by request, for requests in trouble
+	hits  map[string]int // faults so far by kind
 }
 
 func newFaulty(plan Faults) (*faulty, error) {
 	if err := plan.validate(); err != nil {
 		return nil, err
 	}
-	f := &faulty{plan: plan, kinds: slices.Clone(plan.Kinds), row: map[uint64]int{}}
+	f := &faulty{plan: plan, kinds: slices.Clone(plan.Kinds), row: map[uint64]int{}, hits: map[string]int{}}
 	if len(f.kinds) == 0 {
 		f.kinds = AllFaults()
 	}
@@ -158,16 +159,26 @@ func (f *faulty) draw(c *call) string {
 	return fault
 }
 
-// pick chooses one of the plan's kinds that can hit such a request.
+// pick chooses one of the plan's kinds that can hit such a request, among those
+// that came up least so far: a short test is to see all of them.
 func (f *faulty) pick(route string, h uint64) string {
 	var fitting []string
 	for _, kind := range f.kinds {
-		if routes := faultRoutes[kind]; routes == nil || slices.Contains(routes, route) {
-			fitting = append(fitting, kind)
+		routes := faultRoutes[kind]
+		switch {
+		case routes != nil && !slices.Contains(routes, route):
+			continue
+		case len(fitting) > 0 && f.hits[kind] > f.hits[fitting[0]]:
+			continue
+		case len(fitting) > 0 && f.hits[kind] < f.hits[fitting[0]]:
+			fitting = fitting[:0]
 		}
+		fitting = append(fitting, kind)
 	}
 	if len(fitting) == 0 {
 		return ""
 	}
-	return fitting[h%uint64(len(fitting))]
+	kind := fitting[h%uint64(len(fitting))]
+	f.hits[kind]++
+	return kind
 }
