@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,32 +9,31 @@ import (
 	"net/url"
 	"strings"
 
-	"zombiezen.com/go/sqlite"
-	"zombiezen.com/go/sqlite/sqlitex"
+	_ "modernc.org/sqlite" // the usual driver of those who build without cgo
 )
 
 // extract is what one writes first: pages one after the other, encoding/json,
-// an INSERT a row, a transaction a page.
+// database/sql, an INSERT a row, a transaction a page, as durable as ours.
 func extract(address, path string) (err error) {
 	names, err := properties(address)
 	if err != nil {
 		return err
 	}
-	conn, err := sqlite.OpenConn(path)
+	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.SetMaxOpenConns(1) // the settings below are the connection's
 	quoted := make([]string, len(names))
 	for i, name := range names {
 		quoted[i] = `"` + name + `"`
 	}
-	script := "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE contacts (id INTEGER PRIMARY KEY, " + strings.Join(quoted, ",") + ");"
-	for statement := range strings.SplitSeq(script, ";") {
-		if strings.TrimSpace(statement) == "" {
-			continue
-		}
-		if err := sqlitex.ExecuteTransient(conn, statement, nil); err != nil {
+	for _, statement := range []string{
+		"PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL",
+		"CREATE TABLE contacts (id INTEGER PRIMARY KEY, " + strings.Join(quoted, ",") + ")",
+	} {
+		if _, err := db.Exec(statement); err != nil {
 			return err
 		}
 	}
@@ -43,7 +43,7 @@ func extract(address, path string) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := store(conn, insert, names, page.Results); err != nil {
+		if err := store(db, insert, names, page.Results); err != nil {
 			return err
 		}
 		if after = page.Paging.Next.After; after == "" {
@@ -52,42 +52,41 @@ func extract(address, path string) (err error) {
 	}
 }
 
+type object struct {
+	ID         string             `json:"id"`
+	Properties map[string]*string `json:"properties"`
+}
+
 type page struct {
-	Results []struct {
-		ID         string             `json:"id"`
-		Properties map[string]*string `json:"properties"`
-	} `json:"results"`
-	Paging struct {
+	Results []object `json:"results"`
+	Paging  struct {
 		Next struct {
 			After string `json:"after"`
 		} `json:"next"`
 	} `json:"paging"`
 }
 
-func store(conn *sqlite.Conn, insert string, names []string, results []struct {
-	ID         string             `json:"id"`
-	Properties map[string]*string `json:"properties"`
-}) (err error) {
-	end, err := sqlitex.ImmediateTransaction(conn)
+func store(db *sql.DB, insert string, names []string, results []object) (err error) {
+	tx, err := db.Begin()
 	if err != nil {
 		return err
 	}
-	defer end(&err)
-	for _, object := range results {
-		args := make([]any, 0, len(names)+1)
-		args = append(args, object.ID)
-		for _, name := range names {
-			if value := object.Properties[name]; value != nil {
-				args = append(args, *value)
-			} else {
-				args = append(args, nil)
-			}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, tx.Rollback())
 		}
-		if err := sqlitex.Execute(conn, insert, &sqlitex.ExecOptions{Args: args}); err != nil {
+	}()
+	for _, o := range results {
+		args := make([]any, 0, len(names)+1)
+		args = append(args, o.ID)
+		for _, name := range names {
+			args = append(args, o.Properties[name])
+		}
+		if _, err := tx.Exec(insert, args...); err != nil {
 			return err
 		}
 	}
-	return nil
+	return tx.Commit()
 }
 
 func properties(address string) ([]string, error) {

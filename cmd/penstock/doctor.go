@@ -34,10 +34,10 @@ func (c *doctorCmd) Run(ctx context.Context, s *wire.Settings, std streams) erro
 		d.finding(nil, "folder %s: does not exist yet", s.DataDir)
 	} else {
 		folder, err := wire.OpenFolder(s.DataDir)
-		d.finding(err, "folder %s: ours, nobody uses it", s.DataDir)
 		if err == nil {
-			d.finding(folder.Close(), "folder %s: can be given back", s.DataDir)
+			err = folder.Close()
 		}
+		d.finding(err, "folder %s: penstock's, and free", s.DataDir)
 	}
 	for _, connection := range connections {
 		d.connection(ctx, connection)
@@ -55,10 +55,11 @@ type doctor struct {
 	unwell bool
 }
 
+// finding tells what is well, or the error, which says itself what it is about.
 func (d *doctor) finding(err error, format string, args ...any) {
 	if err != nil {
 		d.unwell = true
-		fmt.Fprintf(d.std.out, "!! %s: %v\n", fmt.Sprintf(format, args...), err)
+		fmt.Fprintf(d.std.out, "!! %v\n", err)
 		return
 	}
 	fmt.Fprintf(d.std.out, "ok %s\n", fmt.Sprintf(format, args...))
@@ -74,7 +75,7 @@ func (d *doctor) connection(ctx context.Context, c wire.ConnectionSettings) {
 	var stamps atomic.Int64
 	hub, err := hubspot.New(hubspot.Config{BaseURL: c.BaseURL, Token: token, Stamp: func() int64 { return stamps.Add(1) }})
 	if err != nil {
-		d.finding(err, "connection %s: HubSpot's address", c.Name)
+		d.finding(err, "")
 		return
 	}
 	defer hub.Close()
@@ -83,10 +84,10 @@ func (d *doctor) connection(ctx context.Context, c wire.ConnectionSettings) {
 	account, err := hub.Account(ctx)
 	var known *hubspot.Error
 	if errors.As(err, &known) {
-		err = fmt.Errorf("%w; %s", err, known.Remedy())
+		err = fmt.Errorf("connection %s: %w; %s", c.Name, err, known.Remedy())
 	}
 	d.finding(err, "connection %s: HubSpot account %d (%s), day ends in %s", c.Name, account.PortalID, account.Type, account.TimeZone)
 	for _, w := range hub.Quota().Windows {
-		fmt.Fprintf(d.std.out, "   limit %+v\n", w)
+		fmt.Fprintf(d.std.out, "   limit %s: %d calls in %s, of which penstock uses up to %d\n", w.Name, w.Limit, w.Span, w.Share)
 	}
 }

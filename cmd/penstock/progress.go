@@ -27,7 +27,8 @@ type overview interface {
 }
 
 // watch shows the first load until it is complete, and then only trouble.
-func watch(ctx context.Context, std streams, service overview) error {
+// after says what happens once it is; empty when the caller says it.
+func watch(ctx context.Context, std streams, service overview, after string) error {
 	s := screen{out: std.out}
 	if f, ok := std.out.(*os.File); ok {
 		s.terminal = term.IsTerminal(int(f.Fd()))
@@ -39,32 +40,33 @@ func watch(ctx context.Context, std streams, service overview) error {
 	began := time.Now()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	loaded, last := false, ""
+	loaded, said := map[string]bool{}, map[string]string{}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
 		}
+		var loading []datastreams.StreamStatus
 		for _, c := range service.Connections() {
-			if c.Message != "" && c.Message != last {
-				last = c.Message
+			if c.Message != "" && c.Message != said[c.Name] {
+				said[c.Name] = c.Message
 				s.line(fmt.Sprintf("%s: %s: %s", c.Name, c.State, c.Message))
 			}
-			if loaded {
+			if loaded[c.Name] {
 				continue
 			}
 			streams, err := service.Streams(ctx, c.Name)
 			if err != nil {
 				continue // the state above says so
 			}
-			s.show(streams)
-			if c.State == "up to date" && c.Account != 0 {
-				loaded = true
-				s.line(fmt.Sprintf("First load complete: %s rows in %s. Syncing from now on.",
-					thousands(rowsOf(streams)), time.Since(began).Round(100*time.Millisecond)))
+			loading = append(loading, streams...)
+			if loaded[c.Name] = c.State == "up to date" && c.Account != 0; loaded[c.Name] && after != "" {
+				s.line(fmt.Sprintf("%s: all streams are loaded, %s rows, %s after the start. %s",
+					c.Name, thousands(rowsOf(streams)), time.Since(began).Round(100*time.Millisecond), after))
 			}
 		}
+		s.show(loading)
 	}
 }
 
@@ -111,7 +113,7 @@ func (s *screen) show(streams []datastreams.StreamStatus) {
 		if s.terminal {
 			fmt.Fprintln(s.out, bar(st)+" "+text)
 			s.drawn++
-		} else if s.shown[st.Stream] != text {
+		} else if s.shown[st.Stream] != text && st.Rows+st.Total > 0 {
 			s.shown[st.Stream] = text
 			fmt.Fprintln(s.out, text)
 		}

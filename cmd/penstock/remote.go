@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,12 +16,25 @@ import (
 	"penstock/internal/api/client"
 )
 
+// reached is the API that answers a command.
+type reached struct {
+	*client.Client
+	idle bool // nothing reads HubSpot: this process answers for itself
+}
+
+// hint says, where it matters, that nothing happens by itself.
+func (r reached) hint(std streams) {
+	if r.idle {
+		fmt.Fprintln(std.err, "No penstock runs on this folder: HubSpot is read once `penstock up` or `penstock sync` does.")
+	}
+}
+
 // onServer runs f with a client of the server that holds the data folder. When
 // none runs, the API of this process answers over the same folder: it can say
-// and set everything, and only does not read HubSpot.
-func onServer(ctx context.Context, s *wire.Settings, std streams, f func(*client.Client) error) error {
+// everything and set schedules, but does not read HubSpot.
+func onServer(ctx context.Context, s *wire.Settings, std streams, f func(reached) error) error {
 	if address := wire.ServerOf(s.DataDir); address != "" {
-		return f(client.New(address, s.APIToken))
+		return inWords(f(reached{Client: client.New(address, s.APIToken)}))
 	}
 	if !exists(s.DataDir) {
 		return fmt.Errorf("there is no data folder %s yet: run `penstock up` or `penstock sync` first, or name it with PENSTOCK_DATA_DIR", s.DataDir)
@@ -36,9 +50,30 @@ func onServer(ctx context.Context, s *wire.Settings, std streams, f func(*client
 	serving, cancel := context.WithCancel(ctx)
 	served := make(chan error, 1)
 	go func() { served <- server.ServeAPI(serving, listener) }()
-	err = f(client.New("http://"+listener.Addr().String(), s.APIToken))
+	err = inWords(f(reached{client.New("http://"+listener.Addr().String(), s.APIToken), true}))
 	cancel()
 	return errors.Join(err, <-served, server.Close())
+}
+
+// inWords says what the API's problems need in the words of the command line.
+func inWords(err error) error {
+	problem, ok := errors.AsType[*api.Problem](err)
+	if !ok {
+		return err
+	}
+	remedy, known := map[string]string{
+		"urn:penstock:unknown-stream":     "; `penstock streams` lists them",
+		"urn:penstock:unknown-connection": "; `penstock status` lists them",
+		"urn:penstock:unknown-field":      "; leave -f away to see all columns",
+		"urn:penstock:not-loaded-yet":     "; `penstock streams` tells how far the first load is",
+		"urn:penstock:not-caught-up":      "", // it says itself what each failure needs
+		"urn:penstock:no-backfill":        "",
+		"urn:penstock:unauthorized":       "; set PENSTOCK_API_TOKEN to the server's",
+	}[problem.Type]
+	if !known {
+		return err
+	}
+	return errors.New(problem.Detail + remedy)
 }
 
 // at names the connection that a command is about.
@@ -55,10 +90,11 @@ func (c *startCmd) Run(ctx context.Context, s *wire.Settings, std streams, parse
 	if parsed("every") {
 		every = s.Every
 	}
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
 		schedule, err := server.Start(ctx, c.Connection, every)
 		if err == nil {
 			fmt.Fprintf(std.out, "%s is fetched every %v.\n", c.Connection, schedule.Every)
+			server.hint(std)
 		}
 		return err
 	})
@@ -69,7 +105,7 @@ type stopCmd struct {
 }
 
 func (c *stopCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
 		_, err := server.Stop(ctx, c.Connection)
 		if err == nil {
 			fmt.Fprintf(std.out, "%s is paused; `penstock start` goes on from there.\n", c.Connection)
@@ -84,7 +120,10 @@ type backfillCmd struct {
 }
 
 func (c *backfillCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
+		if server.idle {
+			return errors.New("reading a stream again needs a penstock that runs on this folder: start `penstock up`, then ask again")
+		}
 		err := server.Backfill(ctx, c.Connection, c.Stream)
 		if err == nil {
 			fmt.Fprintf(std.out, "All objects of %s are read again from now on; its rows stay meanwhile.\n", c.Stream)
@@ -96,11 +135,12 @@ func (c *backfillCmd) Run(ctx context.Context, s *wire.Settings, std streams) er
 type statusCmd struct{}
 
 func (c *statusCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
 		connections, err := server.Status(ctx)
 		if err != nil {
 			return err
 		}
+		server.hint(std)
 		return table(std.out, "CONNECTION\tACCOUNT\tSTATE\tEVERY\tCALLS TODAY\tMESSAGE", connections, func(c api.Connection) string {
 			return fmt.Sprintf("%s\t%d\t%s\t%v\t%s\t%s", c.Name, c.Account, c.State, c.Schedule.Every, thousands(c.Calls.Spent), c.Message)
 		})
@@ -112,13 +152,13 @@ type streamsCmd struct {
 }
 
 func (c *streamsCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
 		all, err := server.Streams(ctx, c.Connection)
 		if err != nil {
 			return err
 		}
 		return table(std.out, "STREAM\tSTATE\tROWS\tDELETED\tREJECTS\tFRESH AT\tSETTLED AT\tWHY", all, func(st api.Stream) string {
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", st.Stream, st.State, thousands(st.Rows), thousands(st.Deleted),
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", st.Stream, cmp.Or(st.State, "-"), thousands(st.Rows), thousands(st.Deleted),
 				thousands(st.Rejects), clock(st.FreshAt), clock(st.SettledAt), st.Why)
 		})
 	})
@@ -130,7 +170,7 @@ type errorsCmd struct {
 }
 
 func (c *errorsCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
 		troubles, err := server.Errors(ctx, c.Connection, c.All)
 		if err == nil && len(troubles) == 0 {
 			fmt.Fprintln(std.out, "No errors.")
@@ -140,29 +180,14 @@ func (c *errorsCmd) Run(ctx context.Context, s *wire.Settings, std streams) erro
 			if t.Heals {
 				heals = "may heal by itself"
 			}
-			fmt.Fprintf(std.out, "%s  %s %s: %s\n    %d times, %s; %s\n", clock(t.Last), t.Stream, t.Lane, t.Message, t.Count, heals, t.Remedy)
+			where := "the whole connection"
+			if t.Stream != "" {
+				where = t.Stream + " " + t.Lane
+			}
+			fmt.Fprintf(std.out, "%s  %s: %s\n    %d x, %s; %s\n", clock(t.Last), where, t.Message, t.Count, heals, t.Remedy)
 		}
 		return err
 	})
-}
-
-func (c *syncCmd) ask(ctx context.Context, s *wire.Settings, std streams, address string) error {
-	server := client.New(address, s.APIToken)
-	connections, err := server.Status(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(std.err, "A server runs on this folder; asking it to catch up.")
-	for _, connection := range connections {
-		if c.Connection != "" && c.Connection != connection.Name {
-			continue
-		}
-		if err := server.CatchUp(ctx, connection.Name, c.Stream); err != nil {
-			return fmt.Errorf("%s: %w", connection.Name, err)
-		}
-	}
-	fmt.Fprintln(std.out, "Caught up.")
-	return nil
 }
 
 // table prints aligned columns.

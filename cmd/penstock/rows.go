@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 
 	"penstock/cmd/internal/wire"
@@ -24,7 +25,7 @@ type rowsCmd struct {
 }
 
 func (c *rowsCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server *client.Client) error {
+	return onServer(ctx, s, std, func(server reached) error {
 		result, err := server.Rows(ctx, c.Connection, c.Stream, client.RowsOptions{Fields: c.Field, Deleted: c.Deleted, Limit: c.Limit})
 		if err != nil {
 			return err
@@ -67,7 +68,8 @@ func printTable(out io.Writer, result *warehouse.Result) error {
 			if runes := []rune(cell); len(runes) > 30 {
 				cell = string(runes[:29]) + "…"
 			}
-			fmt.Fprintf(w, "%q\t", cell)
+			quoted := strconv.Quote(cell) // what would move the cursor is shown, not done
+			fmt.Fprintf(w, "%s\t", quoted[1:len(quoted)-1])
 		}
 		fmt.Fprintln(w)
 	}

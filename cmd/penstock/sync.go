@@ -4,27 +4,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"penstock/cmd/internal/wire"
+	"penstock/internal/api/client"
 )
 
 // syncCmd catches up once.
 type syncCmd struct {
-	Stream     []string `short:"s" help:"Only this stream; may be given several times."`
-	Connection string   `help:"Only this connection; default all."`
-	Once       bool     `hidden:"" help:"The same; accepted for those used to it."`
-	Quiet      bool     `short:"q" help:"Show no progress."`
+	Stream     []string      `short:"s" help:"Only this stream; may be given several times."`
+	Connection string        `help:"Only this connection; default all."`
+	Patience   time.Duration `default:"5m" help:"Give up when nothing has moved for so long."`
+	Once       bool          `hidden:"" help:"The same; accepted for those used to it."`
+	Quiet      bool          `short:"q" help:"Show no progress."`
 }
 
 func (c *syncCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	if address := wire.ServerOf(s.DataDir); address != "" {
-		return c.ask(ctx, s, std, address)
+	began := time.Now()
+	if c.Patience <= 0 {
+		return wire.Usage("--patience %s is not possible: give a duration such as 5m", c.Patience)
 	}
-	if s.Token == "" && s.TokenFile == "" && !exists(s.Config) {
-		return wire.Usage("there is no credential: set HUBSPOT_ACCESS_TOKEN to a service key or private-app token of your HubSpot account")
+	if address := wire.ServerOf(s.DataDir); address != "" {
+		fmt.Fprintln(std.err, "A penstock runs on this folder; asking it to catch up.")
+		if err := c.ask(ctx, client.New(address, s.APIToken)); err != nil {
+			return err
+		}
+	} else if err := c.alone(ctx, s, std); err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "Caught up in %s.\n", time.Since(began).Round(10*time.Millisecond))
+	return nil
+}
+
+// alone runs everything for as long as the catch-up takes. It answers other
+// commands meanwhile, and itself, through the API.
+func (c *syncCmd) alone(ctx context.Context, s *wire.Settings, std streams) error {
+	if err := credentials(s, c.Connection); err != nil {
+		return err
 	}
 	s.CatchUpOnly = true
 	log := s.Logger(std.err)
@@ -36,37 +57,121 @@ func (c *syncCmd) Run(ctx context.Context, s *wire.Settings, std streams) error 
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
 	group, running := errgroup.WithContext(running)
 	group.Go(func() error { return server.Run(running) })
 	group.Go(func() error { return worker.Run(running) })
+	group.Go(func() error { return server.ServeAPI(running, listener) })
 	if !c.Quiet {
-		group.Go(func() error { return watch(running, streams{std.err, std.err}, server.Service) })
+		group.Go(func() error { return watch(running, streams{std.err, std.err}, server.Service, "") })
 	}
-	began := time.Now()
-	err = c.catchUp(running, server)
+	err = c.ask(running, client.New("http://"+listener.Addr().String(), s.APIToken))
 	cancel()
-	err = errors.Join(err, group.Wait(), server.Close())
-	if err == nil {
-		fmt.Fprintf(std.out, "Caught up in %s.\n", time.Since(began).Round(10*time.Millisecond))
-	}
-	return err
+	return errors.Join(err, group.Wait(), server.Close())
 }
 
-// catchUp catches all connections up, side by side.
-func (c *syncCmd) catchUp(ctx context.Context, server *wire.Server) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, connection := range server.Service.Connections() {
+// credentials checks what can be known of the tokens before anything is begun.
+func credentials(s *wire.Settings, connection string) error {
+	if s.Token == "" && s.TokenFile == "" && !exists(s.Config) {
+		return wire.Usage("there is no credential: set HUBSPOT_ACCESS_TOKEN to a service key or private-app token of your HubSpot account, or try `penstock up --demo`")
+	}
+	if isDemo(s.DataDir) {
+		return fmt.Errorf("the folder %s holds a demo: remove it, or choose another with PENSTOCK_DATA_DIR", s.DataDir)
+	}
+	return s.CheckTokens(connection)
+}
+
+// ask has a server catch all connections up, side by side: one that cannot be
+// read keeps no other from it.
+func (c *syncCmd) ask(ctx context.Context, server *client.Client) error {
+	connections, err := server.Status(ctx)
+	if err != nil {
+		return inWords(err)
+	}
+	var all sync.WaitGroup
+	errs := make([]error, len(connections))
+	found := false
+	for i, connection := range connections {
 		if c.Connection != "" && c.Connection != connection.Name {
 			continue
 		}
-		group.Go(func() error {
-			if err := server.Service.CatchUp(ctx, connection.Name, c.Stream); err != nil {
-				return fmt.Errorf("%s: %w", connection.Name, err)
-			}
-			return nil
-		})
+		found = true
+		all.Go(func() { errs[i] = c.catchUp(ctx, server, connection.Name) })
 	}
-	return group.Wait()
+	all.Wait()
+	if !found {
+		return wire.Usage("there is no connection %q; `penstock status` lists them", c.Connection)
+	}
+	return errors.Join(errs...)
+}
+
+// catchUp waits until the connection is caught up. It gives up when nothing
+// has moved for as long as the user's patience lasts: a command that is run
+// every hour must end.
+func (c *syncCmd) catchUp(ctx context.Context, server *client.Client, connection string) error {
+	waiting, giveUp := context.WithCancelCause(ctx)
+	var stall sync.WaitGroup
+	stall.Go(func() { giveUp(c.stalled(waiting, server, connection)) })
+	err := server.CatchUp(waiting, connection, c.Stream)
+	cause := context.Cause(waiting)
+	giveUp(nil)
+	stall.Wait()
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: stopped before it was caught up; what is loaded stays, and the next sync goes on from there", connection)
+	case cause != nil:
+		return cause
+	}
+	return fmt.Errorf("%s: %w", connection, inWords(err))
+}
+
+// stalled returns an error when nothing has moved for too long, nil when ctx
+// ends.
+func (c *syncCmd) stalled(ctx context.Context, server *client.Client, connection string) error {
+	before, moved := "", time.Now()
+	ticker := time.NewTicker(min(time.Second, c.Patience))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		streams, err := server.Streams(ctx, connection)
+		if now := fmt.Sprint(streams); err == nil && now != before {
+			before, moved = now, time.Now()
+		}
+		if ctx.Err() == nil && time.Since(moved) > c.Patience {
+			return fmt.Errorf("%s: not caught up, and given up since nothing has moved for %s (--patience): %s; what is loaded stays",
+				connection, c.Patience, strings.Join(reasons(ctx, server, connection), "; "))
+		}
+	}
+}
+
+// reasons are what is known to be wrong.
+func reasons(ctx context.Context, server *client.Client, connection string) []string {
+	all, err := server.Ready(ctx)
+	if err != nil {
+		all = append(all, err.Error())
+	}
+	connections, err := server.Status(ctx)
+	if err != nil {
+		all = append(all, err.Error())
+	}
+	for _, c := range connections {
+		if c.Name == connection && c.Message != "" {
+			all = append(all, c.Message)
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, "the lines above or `penstock errors` may tell why")
+	}
+	return all
 }

@@ -24,19 +24,22 @@ type upCmd struct {
 const (
 	demoToken  = "demo"
 	demoLag    = 20 * time.Second
-	demoEvery  = 15 * time.Second
+	demoEvery  = 30 * time.Second
 	demoEdits  = 6 // a minute
 	demoMarker = "demo"
 )
 
 func (u *upCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
+	if wire.ServerOf(s.DataDir) != "" { // said before the port that the other one has
+		return fmt.Errorf("%w (%s): look at it with `penstock status`, or choose another folder with PENSTOCK_DATA_DIR", wire.ErrInUse, s.DataDir)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if u.Demo {
 		if err := startDemo(ctx, group, s); err != nil {
 			return err
 		}
-	} else if s.Token == "" && s.TokenFile == "" && !exists(s.Config) {
-		return wire.Usage("there is no credential: set HUBSPOT_ACCESS_TOKEN to a service key or private-app token of your HubSpot account, or try `penstock up --demo`")
+	} else if err := credentials(s, ""); err != nil {
+		return err
 	}
 	listener, err := s.Listener()
 	if err != nil {
@@ -51,11 +54,11 @@ func (u *upCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
 	if err != nil {
 		return errors.Join(err, listener.Close(), server.Close())
 	}
-	u.greet(std, s, listener)
+	u.greet(std, server, listener)
 	group.Go(func() error { return server.Run(ctx) })
 	group.Go(func() error { return worker.Run(ctx) })
 	group.Go(func() error { return server.ServeAPI(ctx, listener) })
-	group.Go(func() error { return watch(ctx, std, server.Service) })
+	group.Go(func() error { return watch(ctx, std, server.Service, "Syncing from now on.") })
 	err = group.Wait()
 	fmt.Fprintln(std.out, "Stopped. What is loaded stays; the next start goes on from there.")
 	return errors.Join(err, server.Close())
@@ -67,15 +70,21 @@ func exists(path string) bool {
 }
 
 // greet says what runs and where to look.
-func (u *upCmd) greet(std streams, s *wire.Settings, listener net.Listener) {
-	what := "your HubSpot account"
+func (u *upCmd) greet(std streams, server *wire.Server, listener net.Listener) {
+	what := "HubSpot"
 	if u.Demo {
 		what = "a simulated HubSpot account that changes by itself"
 	}
-	fmt.Fprintf(std.out, "Penstock copies %s into a warehouse, every %s.\n", what, s.Every)
-	fmt.Fprintf(std.out, "  rows     sqlite3 %s 'select * from contacts limit 5'\n", filepath.Join(s.DataDir, "hubspot.db"))
+	fmt.Fprintf(std.out, "Penstock copies %s into a warehouse.\n", what)
+	for _, c := range server.Service.Connections() {
+		when := fmt.Sprintf("every %s", c.Schedule.Every)
+		if !c.Schedule.On {
+			when = "paused: `penstock start` goes on"
+		}
+		fmt.Fprintf(std.out, "  %-9s%s; rows in %s\n", c.Name, when, server.Warehouse(c.Name))
+	}
 	fmt.Fprintf(std.out, "  API      http://%s/data   (all of it: /openapi.json)\n", listener.Addr())
-	fmt.Fprintf(std.out, "  status   penstock status, penstock streams, penstock errors\n")
+	fmt.Fprintf(std.out, "  look     penstock status, penstock streams, penstock rows contacts, penstock errors\n")
 	fmt.Fprintf(std.out, "Ctrl-C stops it.\n\n")
 }
 
@@ -103,13 +112,12 @@ func startDemo(ctx context.Context, group *errgroup.Group, s *wire.Settings) err
 	return nil
 }
 
+// isDemo tells whether a folder was made by a demo.
+func isDemo(dir string) bool { return exists(filepath.Join(dir, demoMarker)) }
+
 // freshDemoFolder empties the folder of an earlier demo and marks a new one.
 func freshDemoFolder(dir string) error {
-	mark := filepath.Join(dir, demoMarker)
-	if exists(mark) {
-		if wire.ServerOf(dir) != "" {
-			return fmt.Errorf("%w: %s", wire.ErrInUse, dir)
-		}
+	if isDemo(dir) {
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("begin the demo anew: %w", err)
 		}
@@ -120,5 +128,5 @@ func freshDemoFolder(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(mark, []byte("made by penstock up --demo; removed by the next one\n"), 0o600), folder.Close())
+	return errors.Join(os.WriteFile(filepath.Join(dir, demoMarker), []byte("made by penstock up --demo; removed by the next one\n"), 0o600), folder.Close())
 }

@@ -117,16 +117,32 @@ func (c *connection) failCatchup(t penstock.Trouble) {
 	}
 }
 
-// checkCatchup ends the catch-up once it needs no run any more.
-func (c *connection) checkCatchup() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k := c.catchup
-	if k == nil || k.over || len(c.streams) == 0 || len(k.missing(c)) > 0 {
+// checkCatchup ends the catch-up once it needs no run any more. What is wanted
+// is looked for again then: the last batch may have made keys wanted since.
+func (c *connection) checkCatchup(ctx context.Context) {
+	if !c.caughtUp() || !c.lookForWanted(ctx) {
 		return
 	}
-	k.end(k.verdict(c))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.catchup; k.complete(c) {
+		k.end(k.verdict(c))
+	}
 }
+
+func (c *connection) caughtUp() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.catchup.complete(c)
+}
+
+// complete tells whether the catch-up needs no run any more.
+func (k *catchup) complete(c *connection) bool {
+	return k != nil && !k.over && len(c.streams) > 0 && len(k.missing(c)) == 0
+}
+
+// covers tells whether the catch-up waits for the stream's open runs.
+func (k *catchup) covers(stream string) bool { return k != nil && !k.over && k.includes(stream) }
 
 // missing names the lanes that the catch-up still needs a run of.
 func (k *catchup) missing(c *connection) []string {

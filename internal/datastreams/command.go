@@ -123,6 +123,8 @@ func (s *Service) Stop(ctx context.Context, connection string) (penstock.Schedul
 
 // reschedule stores the schedule and then announces it (D1).
 func (c *connection) reschedule(ctx context.Context, change func(penstock.Schedule) penstock.Schedule) (penstock.Schedule, error) {
+	c.rescheduling.Lock()
+	defer c.rescheduling.Unlock()
 	c.mu.Lock()
 	next := change(c.schedule)
 	c.mu.Unlock()
@@ -157,8 +159,10 @@ func (s *Service) Backfill(ctx context.Context, connection, stream string) error
 	if r != nil {
 		c.abandon(ctx, r, "the stream is to be read again from its beginning")
 	}
-	c.loader.mu.Lock()
-	defer c.loader.mu.Unlock()
+	if err := c.loader.lock(ctx); err != nil {
+		return err
+	}
+	defer c.loader.unlock()
 	if err := c.Store.Restart(ctx, stream); err != nil {
 		return err
 	}

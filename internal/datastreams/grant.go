@@ -4,16 +4,19 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"time"
 
 	"penstock"
 	"penstock/internal/catalog"
 	"penstock/internal/cursor"
+	"penstock/internal/warehouse"
 )
 
 // How long a keeper waits before it asks again.
 const (
-	askSoon      = 2 * time.Second
+	askSoon      = time.Second
+	endsSoon     = 100 * time.Millisecond // an open run may be about to end
 	askLater     = time.Minute
 	retryFirst   = 5 * time.Second // after a failed run, doubled with each
 	retryAtMost  = 5 * time.Minute
@@ -39,8 +42,14 @@ func (s *Service) Grant(ctx context.Context, req penstock.GrantRequest) penstock
 	if !c.loader.claimed.Load() || c.loader.down.Load() != nil {
 		return penstock.Grant{Refused: "the warehouse is not ready", Again: askSoon}
 	}
-	c.loader.mu.Lock()
-	defer c.loader.mu.Unlock()
+	if err := c.loader.lock(ctx); err != nil {
+		return penstock.Grant{Refused: err.Error(), Again: askSoon}
+	}
+	defer c.loader.unlock()
+	// The same question may have been asked twice, and granted meanwhile (W6).
+	if why, again := c.due(req.Worker, req.Stream, id); why != "" {
+		return penstock.Grant{Refused: why, Again: again}
+	}
 	g, err := c.prepare(ctx, id)
 	if err != nil {
 		c.logger().Warn("a run cannot be granted yet", "stream", id.stream, "lane", id.lane, "error", err)
@@ -67,7 +76,7 @@ func (c *connection) due(worker string, stream penstock.Stream, id laneID) (stri
 	}
 	l := c.lane(id)
 	if l.current != nil {
-		return "a run is open", askSoon
+		return "a run is open", endsSoon
 	}
 	asked := c.catchup.wants(l, c.service.sweepPeriod(stream, id.lane))
 	if !c.running() && !asked {
@@ -155,8 +164,7 @@ func (c *connection) prepare(ctx context.Context, id laneID) (penstock.Grant, er
 		return begun(g, settled), err
 	case penstock.Settled:
 		c.mu.Lock()
-		l := c.lane(id)
-		g.Back, l.back = l.back, 0
+		g.Back = c.lane(id).back // until a batch of the run has committed
 		c.mu.Unlock()
 		return begun(g, g.Heads), nil
 	}
@@ -166,7 +174,7 @@ func (c *connection) prepare(ctx context.Context, id laneID) (penstock.Grant, er
 // begun refuses a lane whose window has no beginning yet.
 func begun(g penstock.Grant, settled []penstock.Head) penstock.Grant {
 	if len(settled) == 0 || settled[0].Cursor == "" {
-		g.Refused, g.Again = "the backfill has not begun", askSoon
+		g.Refused, g.Again = "the backfill has not begun", endsSoon*2
 	}
 	return g
 }
@@ -191,13 +199,8 @@ func (c *connection) prepareBackfill(ctx context.Context, id laneID, g penstock.
 		return g, err
 	}
 	for _, t := range tables {
-		if t.Stream.Name != id.stream {
-			continue
-		}
-		for _, column := range t.Columns {
-			if !column.Filled {
-				g.Fill = append(g.Fill, column.Property)
-			}
+		if t.Stream.Name == id.stream {
+			g.Fill = unfilled(t.Columns)
 		}
 	}
 	c.observe(id, len(g.Fill) == 0)
@@ -205,6 +208,24 @@ func (c *connection) prepareBackfill(ctx context.Context, id laneID, g penstock.
 		g.Refused, g.Again = "complete", askLater
 	}
 	return g, nil
+}
+
+// unfilled are the properties whose old rows lack their values. Only the
+// newest column of a property counts: one whose type has changed is never
+// filled any more.
+func unfilled(columns []warehouse.Recorded) []string {
+	newest := map[string]bool{}
+	for _, c := range columns {
+		newest[c.Property] = c.Filled
+	}
+	var fill []string
+	for property, filled := range newest {
+		if !filled {
+			fill = append(fill, property)
+		}
+	}
+	slices.Sort(fill)
+	return fill
 }
 
 // observe notes whether anything is left for the lane to read.
@@ -232,7 +253,7 @@ func (c *connection) open(ctx context.Context, req penstock.GrantRequest, id lan
 	defer c.mu.Unlock()
 	l := c.lane(id)
 	l.current = newRun(id, r)
-	l.current.floor = c.service.leases.used(c.account.ID)
+	l.current.floor, l.current.back = c.service.leases.told(c.account.ID), g.Back
 	l.began = r.Began
 	c.runs[r.Grant] = l.current
 	g.Token, g.Run, g.Again = r.Grant, number, c.again(req.Stream, id)

@@ -2,6 +2,7 @@ package datastreams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,8 +19,9 @@ const stampBlock = 1_000_000
 type lease struct {
 	worker string
 	until  time.Time
-	used   int64 // the highest stamp its holder has told
-	from   int64 // where the holder's stamps begin
+	told   int64 // the highest stamp that its holder has told of
+	used   int64 // no stamp above it was used as far as is known
+	from   int64 // the holder uses none below
 	to     int64
 	before penstock.Spent // by former holders of the day
 	spent  penstock.Spent
@@ -40,10 +42,18 @@ func (l *leases) holds(account int64, worker string) bool {
 	return account != 0 && held.worker == worker && time.Now().Before(held.until)
 }
 
-func (l *leases) used(account int64) int64 {
+// taken tells whether another worker holds the account's lease.
+func (l *leases) taken(account int64, worker string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.held[account].used
+	held := l.held[account]
+	return held.worker != "" && held.worker != worker && time.Now().Before(held.until)
+}
+
+func (l *leases) told(account int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held[account].told
 }
 
 // Beat answers a worker's heartbeat: the credential, the account's lease with
@@ -62,16 +72,20 @@ func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply 
 	}
 	c.heard(ctx, b)
 	if b.Account.ID == 0 {
+		if c.takenFrom(b.Worker) {
+			reply.Refused, reply.Secret = "the account is read by another worker", nil
+		}
 		return reply
 	}
 	if err := c.admitAccount(ctx, b.Account); err != nil {
 		reply.Refused = err.Error()
 		return reply
 	}
-	if err := s.lease(ctx, b, &reply); err != nil {
+	if err := s.lease(ctx, c, b, &reply); err != nil {
 		reply.Refused = err.Error()
 		return reply
 	}
+	c.mended(ctx, b)
 	if err := c.relearn(ctx, b); err != nil {
 		c.logger().Warn("the account's streams are not known yet", "error", err)
 	}
@@ -85,6 +99,15 @@ func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply 
 	}
 	c.progress(b, &reply)
 	return reply
+}
+
+// takenFrom tells whether another worker reads the connection's account, so
+// that this one does not even ask HubSpot whose it is.
+func (c *connection) takenFrom(worker string) bool {
+	c.mu.Lock()
+	account := c.account.ID
+	c.mu.Unlock()
+	return c.service.leases.taken(account, worker)
 }
 
 // relearn takes the object types from a heartbeat where this process has not
@@ -117,14 +140,22 @@ func (c *connection) credential(publicKey string, reply *penstock.BeatReply) err
 func (c *connection) heard(ctx context.Context, b penstock.Beat) {
 	c.mu.Lock()
 	c.worker, c.seen = b.Worker, time.Now()
-	healthy := b.Trouble == nil && c.refused != "" && b.Account.ID != 0
-	if healthy {
-		c.refused = ""
-	}
 	c.mu.Unlock()
 	if b.Trouble != nil {
 		c.refuse(ctx, *b.Trouble)
-	} else if healthy {
+	}
+}
+
+// mended notes that the worker that holds the account has nothing to complain
+// of any more.
+func (c *connection) mended(ctx context.Context, b penstock.Beat) {
+	c.mu.Lock()
+	was := c.refused != "" && b.Trouble == nil
+	if was {
+		c.refused = ""
+	}
+	c.mu.Unlock()
+	if was {
 		c.resolve(ctx, laneID{})
 	}
 }
@@ -159,8 +190,10 @@ func (c *connection) admitAccount(ctx context.Context, account penstock.Account)
 		c.refuse(ctx, t)
 		return &t
 	}
-	c.loader.mu.Lock()
-	defer c.loader.mu.Unlock()
+	if err := c.loader.lock(ctx); err != nil {
+		return err
+	}
+	defer c.loader.unlock()
 	if err := c.loader.claimNow(ctx, account.ID); err != nil {
 		c.loader.failed(ctx, err)
 		if t := c.loader.down.Load(); !t.Heals {
@@ -174,11 +207,11 @@ func (c *connection) admitAccount(ctx context.Context, account penstock.Account)
 	c.mu.Lock()
 	c.account = account
 	c.mu.Unlock()
-	return c.takeHeads(ctx)
+	return nil
 }
 
 // lease gives the account to the worker, keeps it for it, or says who has it.
-func (s *Service) lease(ctx context.Context, b penstock.Beat, reply *penstock.BeatReply) error {
+func (s *Service) lease(ctx context.Context, c *connection, b penstock.Beat, reply *penstock.BeatReply) error {
 	l := &s.leases
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -190,12 +223,16 @@ func (s *Service) lease(ctx context.Context, b penstock.Beat, reply *penstock.Be
 		if held.worker != "" && time.Now().Before(held.until) {
 			return fmt.Errorf("account %d is read by another worker", b.Account.ID)
 		}
+		if !c.loader.claimed.Load() {
+			return errors.New("the warehouse has not told yet which stamps it holds")
+		}
 		if held, err = s.newHolder(ctx, b); err != nil {
 			return err
 		}
 	}
 	held.until = time.Now().Add(s.cfg.Lease)
-	held.used = max(held.used, b.Stamp)
+	held.told = max(held.told, b.Stamp)
+	held.used = max(held.used, held.told)
 	if held.used > held.to-stampBlock/2 {
 		held.to = held.used + stampBlock
 		if err := s.cfg.Catalog.RaiseCeiling(ctx, b.Account.ID, held.to); err != nil {
@@ -211,8 +248,25 @@ func (s *Service) lease(ctx context.Context, b penstock.Beat, reply *penstock.Be
 	return nil
 }
 
+// raiseStamps has the account's workers use stamps above top only: a warehouse
+// may know newer ones than the catalog, which may be an older copy.
+func (s *Service) raiseStamps(ctx context.Context, account, top int64) error {
+	l := &s.leases
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := s.cfg.Catalog.RaiseCeiling(ctx, account, top+stampBlock); err != nil {
+		return err
+	}
+	if held, known := l.held[account]; known && held.used < top {
+		held.from, held.used = top+1, top
+		l.held[account] = held
+	}
+	return nil
+}
+
 // holder is the account's lease. After a restart the remembered worker counts
-// as its holder for as long as a lease lasts.
+// as its holder for as long as a lease lasts; its stamps go on above all that
+// anybody was allowed, because the catalog may be an older copy.
 func (s *Service) holder(ctx context.Context, account int64) (lease, error) {
 	held, known := s.leases.held[account]
 	if known {
@@ -223,9 +277,10 @@ func (s *Service) holder(ctx context.Context, account int64) (lease, error) {
 		return lease{}, err
 	}
 	held = lease{worker: worker, until: time.Now().Add(s.cfg.Lease)}
-	if held.to, err = s.cfg.Catalog.Ceiling(ctx, account); err != nil {
+	if held.used, err = s.cfg.Catalog.Ceiling(ctx, account); err != nil {
 		return lease{}, err
 	}
+	held.from, held.to = held.used+1, held.used
 	held.spent, err = s.cfg.Catalog.Spent(ctx, account)
 	s.leases.held[account] = held
 	return held, err
@@ -274,10 +329,10 @@ func (c *connection) progress(b penstock.Beat, reply *penstock.BeatReply) {
 		for _, m := range p.Published {
 			if m.Seq > r.published[m.Range] {
 				r.published[m.Range] = m.Seq
-				r.moved = time.Now()
+				r.moved, r.passed = time.Now(), false
 			}
 		}
-		stop := !c.running() && !c.catchup.wants(c.lane(r.laneID), time.Hour)
+		stop := !c.running() && !c.catchup.covers(r.stream)
 		reply.Runs = append(reply.Runs, penstock.RunStatus{Grant: p.Grant, Committed: marks(r.committed), Stop: stop})
 	}
 	for _, l := range c.lanes {

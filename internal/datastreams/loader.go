@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,31 +18,51 @@ import (
 const (
 	loadRows   = 10_000
 	loadWithin = time.Second
-	loadPause  = 100 * time.Millisecond // nothing more comes: commit what is there
+	loadPause  = 30 * time.Millisecond // nothing more comes: commit what is there
 	ahead      = 16                     // batches decoded ahead of the warehouse
 	retryMost  = 30 * time.Second
 )
 
 // loader moves one connection's batches from the bus into its warehouse, one
-// transaction after the other. mu keeps grants still while a load decides by
-// them (W4).
+// transaction after the other. Whoever has the turn keeps grants still while a
+// load decides by them (W4).
 type loader struct {
 	c    *connection
-	mu   sync.Mutex
-	rows chan Delivery
+	turn chan struct{}
+	rows chan handed
 	hand atomic.Int64 // batches between the bus and the warehouse
 	last atomic.Int64 // when the latest came from the bus or was done with, ns since 1970
 
 	interrupt atomic.Pointer[context.CancelFunc] // ends the wait for the next batch
 	again     atomic.Bool                        // begin again at the oldest batch
+	round     atomic.Int64                       // how often the bus began at its oldest batch
 
 	claimed atomic.Bool
 	down    atomic.Pointer[penstock.Trouble]
 }
 
 func newLoader(c *connection) *loader {
-	return &loader{c: c, rows: make(chan Delivery, ahead)}
+	return &loader{c: c, turn: make(chan struct{}, 1), rows: make(chan handed, ahead)}
 }
+
+// handed is a delivery with the round in which the bus handed it out.
+type handed struct {
+	Delivery
+	round int64
+}
+
+// lock waits for the turn, but no longer than ctx: a warehouse that hangs in a
+// load must not hold those who ask as well.
+func (l *loader) lock(ctx context.Context) error {
+	select {
+	case l.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("the warehouse is busy: %w", ctx.Err())
+	}
+}
+
+func (l *loader) unlock() { <-l.turn }
 
 // idleSince is since when nothing waits on the bus; zero when something does,
 // or nobody looks.
@@ -54,8 +73,8 @@ func (l *loader) idleSince() time.Time {
 	return time.Unix(0, l.last.Load())
 }
 
-// handed counts batches in and out.
-func (l *loader) handed(n int) {
+// count counts batches in and out.
+func (l *loader) count(n int) {
 	l.last.Store(time.Now().UnixNano())
 	l.hand.Add(int64(n))
 }
@@ -76,6 +95,7 @@ func (l *loader) pull(ctx context.Context) error {
 		queue, err := l.c.service.cfg.Bus.Batches(ctx, l.c.Name)
 		if err == nil {
 			wait = 0
+			l.round.Add(1)
 			err = l.drain(ctx, queue)
 			queue.Close()
 		}
@@ -98,21 +118,22 @@ func (l *loader) drain(ctx context.Context, queue Queue) error {
 		if !l.again.Load() {
 			d, err = queue.Next(waiting)
 		}
-		cancel()
 		if l.again.Swap(false) {
-			release([]Delivery{d}) // not acked: it comes again
-			err = queue.Rewind(ctx)
+			release([]handed{{Delivery: d}}) // not acked: it comes again
+			if err = queue.Rewind(ctx); err == nil {
+				l.round.Add(1)
+			}
 			d = Delivery{}
 		}
-		if err != nil {
+		if err != nil && waiting.Err() == nil {
 			return err
 		}
 		if d.Ack == nil {
 			continue
 		}
-		l.handed(1)
+		l.count(1)
 		select {
-		case l.rows <- d:
+		case l.rows <- handed{d, l.round.Load()}:
 		case <-ctx.Done():
 		}
 	}
@@ -142,7 +163,7 @@ func (l *loader) push(ctx context.Context) error {
 			return l.stopLoading(ctx, err)
 		}
 		release(gathered)
-		l.handed(-len(gathered))
+		l.count(-len(gathered))
 	}
 }
 
@@ -152,11 +173,16 @@ func (l *loader) claim(ctx context.Context) bool {
 		if !sleep(ctx, wait) {
 			return false
 		}
-		l.mu.Lock()
-		err := l.claimNow(ctx, 0)
-		l.mu.Unlock()
+		err := l.lock(ctx)
+		if err == nil {
+			err = l.claimNow(ctx, 0)
+			l.unlock()
+		}
 		if err == nil {
 			return true
+		}
+		if ctx.Err() != nil {
+			return false
 		}
 		l.failed(ctx, err)
 	}
@@ -172,7 +198,7 @@ func (l *loader) claimNow(ctx context.Context, account int64) error {
 	if err != nil {
 		return err
 	}
-	if err := l.c.takeHeads(ctx); err != nil {
+	if err := l.c.takeHeads(ctx, account); err != nil {
 		return err
 	}
 	l.claimed.Store(true)
@@ -181,8 +207,8 @@ func (l *loader) claimNow(ctx context.Context, account int64) error {
 }
 
 // gather collects the batches of one transaction; false when ctx ended.
-func (l *loader) gather(ctx context.Context) ([]Delivery, bool) {
-	var got []Delivery
+func (l *loader) gather(ctx context.Context) ([]handed, bool) {
+	var got []handed
 	var full <-chan time.Time
 	rows := 0
 	for rows < loadRows {
@@ -218,7 +244,7 @@ func rowsOf(b *penstock.Batch) int {
 	return n
 }
 
-func release(gathered []Delivery) {
+func release(gathered []handed) {
 	for _, d := range gathered {
 		if d.Batch != nil {
 			d.Batch.Release()
@@ -228,7 +254,7 @@ func release(gathered []Delivery) {
 
 // load applies the deliveries, trying as long as the warehouse is away. Only
 // an error that forbids loading ends it.
-func (l *loader) load(ctx context.Context, gathered []Delivery) error {
+func (l *loader) load(ctx context.Context, gathered []handed) error {
 	for tries := 0; ; tries++ {
 		err := l.attempt(ctx, gathered)
 		switch {
@@ -246,6 +272,7 @@ func (l *loader) load(ctx context.Context, gathered []Delivery) error {
 			}
 		case errors.Is(err, warehouse.ErrBatch):
 			if l.oneByOne(ctx, gathered) {
+				l.recovered(ctx)
 				return nil
 			}
 		default:
@@ -260,15 +287,17 @@ func (l *loader) load(ctx context.Context, gathered []Delivery) error {
 // attempt is one transaction: admitted by the grants as they are now, and
 // acked once it has committed (B1). After a commit whose outcome is unknown
 // the next attempt finds the heads moved and repeats nothing (W2).
-func (l *loader) attempt(ctx context.Context, gathered []Delivery) error {
-	l.mu.Lock()
+func (l *loader) attempt(ctx context.Context, gathered []handed) error {
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
 	items, from := l.items(gathered)
 	var outcomes []warehouse.Outcome
 	var err error
 	if len(items) > 0 {
 		outcomes, err = l.c.Store.Load(ctx, items, l.moment())
 	}
-	l.mu.Unlock()
+	l.unlock()
 	if err != nil {
 		return err
 	}
@@ -277,15 +306,15 @@ func (l *loader) attempt(ctx context.Context, gathered []Delivery) error {
 	}
 	for _, d := range gathered {
 		if d.Err != nil {
-			l.unreadable(ctx, d)
+			l.unreadable(ctx, d.Delivery)
 		}
 	}
 	return nil
 }
 
-func (l *loader) items(gathered []Delivery) ([]warehouse.Item, []Delivery) {
+func (l *loader) items(gathered []handed) ([]warehouse.Item, []handed) {
 	var items []warehouse.Item
-	var from []Delivery
+	var from []handed
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	for _, d := range gathered {
@@ -306,9 +335,10 @@ func (l *loader) moment() warehouse.Moment {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
 	m := warehouse.Moment{Now: time.Now(), Account: l.c.account.ID}
+	first := true
 	for _, r := range l.c.runs {
-		if m.Horizon == 0 || r.floor < m.Horizon {
-			m.Horizon = r.floor
+		if first || r.floor < m.Horizon { // 0 for a run of which nothing is known
+			m.Horizon, first = r.floor, false
 		}
 	}
 	return m
@@ -316,22 +346,23 @@ func (l *loader) moment() warehouse.Moment {
 
 // done takes note of what became of a batch, and acks it unless it may come
 // into its own after what is missing before it has come.
-func (l *loader) done(ctx context.Context, d Delivery, o warehouse.Outcome) {
+func (l *loader) done(ctx context.Context, d handed, o warehouse.Outcome) {
 	b := d.Batch
 	l.c.mu.Lock()
 	r := l.c.runs[b.Grant]
 	if r != nil && o.Verdict == warehouse.Gap {
-		first, again := r.gap(b.Seq)
+		first, again := r.gap(d.round)
 		l.c.mu.Unlock()
 		l.missing(ctx, d, r, first, again)
 		return
 	}
 	if r != nil && o.Verdict != warehouse.Zombie {
 		r.commit(b, o)
+		l.c.committed(r)
 	}
 	settled := r != nil && r.settled()
 	l.c.mu.Unlock()
-	l.ack(d)
+	l.ack(d.Delivery)
 	if settled {
 		l.c.finish(ctx, r)
 	}
@@ -339,13 +370,13 @@ func (l *loader) done(ctx context.Context, d Delivery, o warehouse.Outcome) {
 
 // missing has the queue begin again when something before a batch is missing
 // for the first time; if it is missing still, the run ends (W3).
-func (l *loader) missing(ctx context.Context, d Delivery, r *run, first, again bool) {
+func (l *loader) missing(ctx context.Context, d handed, r *run, first, again bool) {
 	switch {
 	case first:
 		l.rewind()
 	case again:
 		l.c.abandon(ctx, r, fmt.Sprintf("what comes before batch %d is missing", d.Batch.Seq))
-		l.ack(d)
+		l.ack(d.Delivery)
 	}
 }
 

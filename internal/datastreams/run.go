@@ -46,8 +46,10 @@ type run struct {
 	committed map[int64]uint64
 	last      map[int64]uint64 // once the worker has ended it
 	trouble   *penstock.Trouble
-	suspect   uint64 // the sequence before which something seems to be missing
-	floor     int64  // no stamp of it is lower
+	suspect   int64         // one more than the round in which something seemed to be missing; 0: nothing
+	back      time.Duration // settled: how much it goes back
+	passed    bool          // a batch that was published after its last one has come
+	floor     int64         // no stamp of it is lower
 	read      int64
 	total     int64
 }
@@ -85,28 +87,24 @@ func (r *run) behind() bool {
 }
 
 // gap notes that something before a batch is missing: whether that is news, or
-// was so already before the queue began again. Batches further on say nothing.
-func (r *run) gap(seq uint64) (first, again bool) {
-	switch {
-	case r.suspect == 0 || seq < r.suspect:
-		r.suspect = seq
+// is so still although the queue has begun again at its oldest batch since.
+// Batches further on in the same round say nothing.
+func (r *run) gap(round int64) (first, again bool) {
+	if r.suspect == 0 {
+		r.suspect = round + 1
 		return true, false
-	case seq == r.suspect:
-		return false, true
 	}
-	return false, false
+	return false, round+1 > r.suspect
 }
 
 // commit notes that a batch has taken effect.
 func (r *run) commit(b *penstock.Batch, o warehouse.Outcome) {
 	r.committed[b.Range] = max(r.committed[b.Range], b.Seq)
-	r.moved = time.Now()
-	if b.Seq >= r.suspect {
-		r.suspect = 0
-	}
+	r.moved, r.passed = time.Now(), false
 	if o.Verdict != warehouse.Apply {
 		return
 	}
+	r.suspect = 0
 	r.Batches++
 	r.Counts = r.Counts.Add(b.Counts)
 	r.Applied = add(r.Applied, o.Applied)
@@ -162,6 +160,7 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 		r.last[m.Range] = m.Seq
 		r.published[m.Range] = max(r.published[m.Range], m.Seq)
 	}
+	r.moved, r.passed = time.Now(), false
 	r.beat, r.Outcome, r.trouble = time.Now(), e.Outcome, e.Trouble
 	done := r.settled()
 	c.mu.Unlock()
@@ -176,7 +175,9 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 
 // finish ends a run that has said all, and records what became of it.
 func (c *connection) finish(ctx context.Context, r *run) {
-	c.close(ctx, r, r.Outcome, "")
+	if !c.close(ctx, r, r.Outcome, "") {
+		return
+	}
 	switch {
 	case r.trouble != nil:
 		c.report(ctx, r.laneID, *r.trouble)
@@ -188,20 +189,23 @@ func (c *connection) finish(ctx context.Context, r *run) {
 // abandon ends a run that cannot come to its end; the next grant starts at
 // the heads, so nothing is lost.
 func (c *connection) abandon(ctx context.Context, r *run, why string) {
+	if !c.close(ctx, r, penstock.Failed, why) {
+		return
+	}
 	c.logger().Info("a run is given up; the next one goes on from what is committed",
 		"stream", r.stream, "lane", r.laneID.lane, "run", r.ID, "why", why)
-	c.close(ctx, r, penstock.Failed, why)
 	if r.trouble != nil {
 		c.report(ctx, r.laneID, *r.trouble)
 	}
 }
 
-// close removes the run from the lane, which fences it (W4).
-func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome, why string) {
+// close removes the run from the lane, which fences it (W4); false when it was
+// removed already.
+func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome, why string) bool {
 	c.mu.Lock()
 	if c.runs[r.Grant] != r {
 		c.mu.Unlock()
-		return
+		return false
 	}
 	delete(c.runs, r.Grant)
 	c.ended.add(r.Grant, marks(r.committed))
@@ -226,11 +230,27 @@ func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome
 		c.logger().Error("the end of a run could not be recorded", "run", r.ID, "error", err)
 	}
 	c.service.tell()
+	return true
+}
+
+// committed takes note of what a commit of the run means for others: what it
+// went back for is read now, and whatever was published before the run was
+// granted has come by now if it comes at all. The caller holds mu.
+func (c *connection) committed(r *run) {
+	if l := c.lane(r.laneID); r.back > 0 && l.back == r.back {
+		l.back = 0
+	}
+	for _, other := range c.runs {
+		if other.moved.Before(r.Began) {
+			other.passed = true
+		}
+	}
 }
 
 // reap ends runs whose worker is silent (W6) and runs whose tail was lost on
-// the bus: nothing waits there, and yet something published has not
-// committed.
+// the bus: something published has not committed, although nothing waits there
+// or later batches have come. A run of which everything was committed before a
+// restart is at its end.
 func (c *connection) reap(ctx context.Context) {
 	now := time.Now()
 	idle := c.loader.idleSince()
@@ -239,17 +259,24 @@ func (c *connection) reap(ctx context.Context) {
 		why string
 	}
 	var ends []end
+	var settled []*run
+	lease := c.service.cfg.Lease
+	quiet := !idle.IsZero() && now.Sub(idle) > lease/3
 	c.mu.Lock()
 	for _, r := range c.runs {
 		switch {
 		case r.settled():
-		case r.last == nil && now.Sub(r.beat) > c.service.cfg.Lease:
+			settled = append(settled, r)
+		case r.last == nil && now.Sub(r.beat) > lease:
 			ends = append(ends, end{r, "its worker has been silent"})
-		case r.behind() && now.Sub(r.moved) > c.service.cfg.Lease && !idle.IsZero() && now.Sub(idle) > c.service.cfg.Lease/3:
+		case r.behind() && now.Sub(r.moved) > lease && (quiet || r.passed):
 			ends = append(ends, end{r, "batches of it were lost on the bus"})
 		}
 	}
 	c.mu.Unlock()
+	for _, r := range settled {
+		c.finish(ctx, r)
+	}
 	for _, e := range ends {
 		c.abandon(ctx, e.run, e.why)
 	}
@@ -276,5 +303,6 @@ func (c *connection) noteLate(ctx context.Context, id laneID, late time.Duration
 	if late > lag {
 		t.Message += "; the lag is doubled and the changes of that time are read again"
 	}
-	c.report(ctx, id, t)
+	// Not of the lane that saw it, whose end this is: the settled lane sets it right.
+	c.report(ctx, laneID{id.stream, penstock.Settled}, t)
 }

@@ -24,7 +24,7 @@ import (
 // The clockwork of the service.
 const (
 	announceEvery = 2 * time.Second
-	tickEvery     = 250 * time.Millisecond
+	tickEvery     = 100 * time.Millisecond
 )
 
 // A Queue is a connection's batches as they wait on the bus, in the order they
@@ -169,16 +169,17 @@ func (s *Service) tick(ctx context.Context) error {
 		for _, c := range s.connections {
 			c.reap(ctx)
 			c.lookForWanted(ctx)
-			c.checkCatchup()
+			c.checkCatchup(ctx)
 		}
 	}
 }
 
 // lookForWanted notes which streams have keys to read: workers learn it with
-// their next heartbeat, again and again until they are read.
-func (c *connection) lookForWanted(ctx context.Context) {
+// their next heartbeat, again and again until they are read. False when the
+// warehouse does not say.
+func (c *connection) lookForWanted(ctx context.Context) bool {
 	if !c.loader.claimed.Load() || c.loader.down.Load() != nil {
-		return
+		return false
 	}
 	c.mu.Lock()
 	streams := c.streams
@@ -186,20 +187,23 @@ func (c *connection) lookForWanted(ctx context.Context) {
 	for _, stream := range streams {
 		due, err := c.Store.Wanted(ctx, stream.Name, time.Now(), 1)
 		if err != nil {
-			return // the loader finds out what is wrong with the warehouse
+			return false // the loader finds out what is wrong with the warehouse
 		}
 		c.mu.Lock()
 		c.lane(laneID{stream.Name, penstock.Named}).due = len(due) > 0
 		c.mu.Unlock()
 	}
+	return true
 }
 
 // connection is a Source at work. mu guards what is below it; the loader's
-// lock, where both are needed, is taken first.
+// turn, where both are needed, is taken first.
 type connection struct {
 	Source
 	service *Service
 	loader  *loader
+
+	rescheduling sync.Mutex // held while a schedule is stored: what is announced last is what was stored last
 
 	mu       sync.Mutex
 	schedule penstock.Schedule

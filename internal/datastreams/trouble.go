@@ -74,8 +74,10 @@ func (l *loader) stopLoading(ctx context.Context, err error) error {
 func (l *loader) reclaim(ctx context.Context) error {
 	l.c.logger().Warn("the warehouse was restored or replaced; going on from what it holds")
 	l.c.abandonAll(ctx, "the warehouse was restored or replaced")
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	if err := l.lock(ctx); err != nil {
+		return err
+	}
+	defer l.unlock()
 	return l.claimNow(ctx, 0)
 }
 
@@ -94,12 +96,12 @@ func (c *connection) abandonAll(ctx context.Context, why string) {
 // oneByOne loads each batch by itself and ends the runs of those that cannot
 // be loaded for their own sake; they begin again at their heads. False when
 // the warehouse failed meanwhile: what has committed is known by its head.
-func (l *loader) oneByOne(ctx context.Context, gathered []Delivery) bool {
+func (l *loader) oneByOne(ctx context.Context, gathered []handed) bool {
 	for i := range gathered {
 		err := l.attempt(ctx, gathered[i:i+1])
 		switch {
 		case errors.Is(err, warehouse.ErrBatch):
-			l.refuse(ctx, gathered[i], err)
+			l.refuse(ctx, gathered[i].Delivery, err)
 		case err != nil:
 			l.failed(ctx, err)
 			return false
@@ -127,22 +129,26 @@ func (l *loader) refuse(ctx context.Context, d Delivery, err error) {
 }
 
 // takeHeads makes the stamps and what the runs have committed agree with the
-// warehouse as it is now, and begins an epoch.
-func (c *connection) takeHeads(ctx context.Context) error {
+// warehouse as it is now, and begins an epoch. account is 0 where the
+// connection's own is meant.
+func (c *connection) takeHeads(ctx context.Context, account int64) error {
 	top, err := c.Store.Stamp(ctx)
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
-	account := c.account.ID
+	if account == 0 {
+		account = c.account.ID
+	}
 	c.epoch = rand.Text()
+	c.ended = recent{} // it was committed in the warehouse as it was
 	runs := make([]*run, 0, len(c.runs))
 	for _, r := range c.runs {
 		runs = append(runs, r)
 	}
 	c.mu.Unlock()
 	if account != 0 && top > 0 {
-		if err := c.service.cfg.Catalog.RaiseCeiling(ctx, account, top); err != nil {
+		if err := c.service.raiseStamps(ctx, account, top); err != nil {
 			return err
 		}
 	}

@@ -42,7 +42,7 @@ type reserved struct {
 // replaced, and what is for tests out of the programs.
 var reservations = []reserved{
 	{"github.com/nats-io", []string{"internal/bus"}, "NATS is internal/bus's alone"},
-	{"zombiezen.com/go/sqlite", []string{"internal/warehouse/sqlite", "internal/catalog", "cmd/bench"}, "SQLite belongs to the warehouse engine, the catalog and what the benchmark compares with"},
+	{"zombiezen.com/go/sqlite", []string{"internal/warehouse/sqlite", "internal/catalog"}, "SQLite belongs to the warehouse engine and the catalog"},
 	{"github.com/danielgtaylor/huma", []string{"internal/api"}, "the HTTP library belongs to internal/api"},
 	{"github.com/prometheus", []string{"internal/api"}, "metrics are shown by internal/api"},
 	{"github.com/alecthomas/kong", programs, "flags are read in cmd only"},

@@ -18,7 +18,7 @@ import (
 const pageTries = 4
 
 // fetchAhead is how many pages are fetched while others are decoded.
-const fetchAhead = 3
+const fetchAhead = 8
 
 // errBadPage says that an answer was whole but not what it should be.
 var errBadPage = errors.New("HubSpot's answer cannot be read")
@@ -197,12 +197,12 @@ func (r *run) fetch(ctx context.Context, place cursor.Pass) <-chan fetched {
 			if _, err := strconv.ParseInt(f.next, 10, 64); f.next != "" && err != nil {
 				tokens[f.next] = true // numbers are known to grow
 			}
-			if f.err == nil && f.next == "" {
+			if f.err == nil {
 				// An end counts when it is told twice: from where it seems to
 				// be, the list must be empty.
-				f.end = ended && f.page.Results == 0
-				ended = true
-				if !f.end {
+				told := f.next == ""
+				f.end = told && ended && f.page.Results == 0
+				if ended = told; told && !f.end {
 					f.next, f.err = beyond(f.page, after)
 				}
 			}

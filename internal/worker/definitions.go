@@ -44,7 +44,8 @@ func (d *definitions) of(ctx context.Context, c *hubspot.Client, objectType stri
 	if !def.at.IsZero() && time.Since(def.at) < age {
 		return def.properties, nil
 	}
-	properties, err := c.Properties(ctx, objectType)
+	// Lanes of any priority may wait for the list.
+	properties, err := c.Properties(hubspot.WithPriority(ctx, 0), objectType)
 	if err != nil {
 		return nil, err
 	}

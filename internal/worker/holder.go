@@ -19,9 +19,11 @@ import (
 )
 
 // The runs that may be open at once on one connection: each holds a batch in
-// memory. Lanes that follow changes never wait for backfills.
+// memory. Lanes that follow changes wait neither for backfills nor for sweeps,
+// which come last for the quota and may stand still for long.
 const (
 	backfillsAtOnce = 3
+	sweepsAtOnce    = 2
 	othersAtOnce    = 6
 )
 
@@ -40,13 +42,14 @@ type holder struct {
 	memories map[string]*memory       // by stream
 	tables   map[string]uint64        // by stream: the columns that were published last, hashed
 	epoch    string
-	token    string
 
 	streams map[string]penstock.Stream // the object streams by name
 	found   []penstock.Found
 
 	client  *hubspot.Client
+	token   string // the one that client uses
 	account hubspot.Account
+	known   bool          // the account is the token's of now
 	lease   time.Duration // without an answer for so long, another may hold the account
 	quota   *hubspot.AccountQuota
 	stamp   atomic.Int64
@@ -55,6 +58,7 @@ type holder struct {
 	pipes   pipes
 
 	backfills chan struct{}
+	sweeps    chan struct{}
 	others    chan struct{}
 }
 
@@ -63,7 +67,8 @@ func newHolder(w *Worker, name string) *holder {
 		w: w, name: name, log: w.cfg.Log.With("connection", name),
 		wake: make(chan struct{}), wanted: map[string]chan struct{}{},
 		runs: map[string]*run{}, memories: map[string]*memory{},
-		backfills: make(chan struct{}, backfillsAtOnce), others: make(chan struct{}, othersAtOnce),
+		backfills: make(chan struct{}, backfillsAtOnce), sweeps: make(chan struct{}, sweepsAtOnce),
+		others: make(chan struct{}, othersAtOnce),
 	}
 }
 
@@ -77,11 +82,17 @@ func (h *holder) wakeAll() {
 // begins anew.
 func (h *holder) run(ctx context.Context) error {
 	for wait, last := retryFirst, ""; ctx.Err() == nil; {
+		began := time.Now()
 		err := h.hold(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if text := fmt.Sprint(err); text != last {
+		// HubSpot's texts differ each time: they name the request.
+		text := string(hubspot.KindOf(err))
+		if text == "" {
+			text = fmt.Sprint(err)
+		}
+		if text != last || time.Since(began) > retryMost {
 			h.log.Info("the connection is not read for now; trying again and again", "reason", err)
 			last, wait = text, retryFirst
 		}
@@ -117,7 +128,9 @@ func (h *holder) hold(ctx context.Context) error {
 // begin gets the credential, finds out whose account it opens and takes its
 // lease.
 func (h *holder) begin(ctx context.Context) error {
-	reply, err := h.w.cfg.Orders.Beat(ctx, h.beat())
+	first := h.beat()
+	first.Account, first.Runs = penstock.Account{}, nil
+	reply, err := h.w.cfg.Orders.Beat(ctx, first)
 	if err != nil {
 		return err
 	}
@@ -127,14 +140,9 @@ func (h *holder) begin(ctx context.Context) error {
 	if err := h.open(reply.Secret); err != nil {
 		return h.complain(ctx, err)
 	}
-	h.stamp.Store(0)
-	if h.account, err = h.client.Account(ctx); err != nil {
+	if err := h.identify(ctx); err != nil {
 		return h.complain(ctx, err)
 	}
-	h.quota = h.w.quota(h.account.PortalID)
-	h.client.UseAccount(h.quota)
-	h.clock.saw(h.account.Date)
-	h.stamp.Store(0)
 	reply, err = h.w.cfg.Orders.Beat(ctx, h.beat())
 	if err != nil {
 		return err
@@ -146,41 +154,97 @@ func (h *holder) begin(ctx context.Context) error {
 	h.runs = map[string]*run{} // of a lease that was lost: their silence ends them
 	h.mu.Unlock()
 	h.lease = max(reply.Lease, time.Second)
-	h.stamp.Store(max(reply.StampFrom, h.stamp.Load()))
 	h.quota.Restore(reply.Spent.Day, int(reply.Spent.Calls))
 	h.answered(reply)
 	return nil
 }
 
-// open makes the client, or gives it the token of now.
-func (h *holder) open(secret []byte) error {
-	token, own := h.w.cfg.Tokens[h.name]
-	if len(secret) > 0 {
-		var err error
-		if token, err = h.w.cfg.Identity.Open(secret); err != nil {
-			return err
-		}
-	} else if !own {
-		return fmt.Errorf("there is no token for connection %q: set HUBSPOT_ACCESS_TOKEN, or token_file in penstock.yaml", h.name)
-	}
-	h.mu.Lock()
-	base := h.conn.BaseURL
-	same := token == h.token
-	h.token = token
-	h.mu.Unlock()
-	if h.client != nil {
-		if !same {
-			h.client.SetToken(token)
-		}
+// identify finds out whose account the token opens. A worker that waits for
+// another to leave the account asks once, and not each time: the calls of the
+// day are the account's.
+func (h *holder) identify(ctx context.Context) error {
+	if h.known {
 		return nil
 	}
-	cfg := h.w.cfg.HubSpot
-	cfg.BaseURL, cfg.Token, cfg.Stamp = base, token, h.nextStamp
-	client, err := hubspot.New(cfg)
+	account, err := h.client.Account(ctx)
 	if err != nil {
 		return err
 	}
-	h.client = client
+	h.mu.Lock()
+	h.account, h.known = account, true
+	h.quota = h.w.quota(account.PortalID)
+	h.mu.Unlock()
+	h.client.UseAccount(h.quota)
+	h.clock.saw(account.Date)
+	return nil
+}
+
+// open makes the client, or gives it the token of now.
+func (h *holder) open(secret []byte) error {
+	token, err := h.tokenOf(secret)
+	if err != nil {
+		return err
+	}
+	if h.client == nil {
+		if h.client, err = h.newClient(token); err != nil {
+			return err
+		}
+	} else if token != h.token {
+		h.client.SetToken(token)
+		h.known = false
+	}
+	h.token = token
+	return nil
+}
+
+// tokenOf is the token that data-streams sealed, or the worker's own.
+func (h *holder) tokenOf(secret []byte) (string, error) {
+	if len(secret) > 0 {
+		return h.w.cfg.Identity.Open(secret)
+	}
+	token, own := h.w.cfg.Tokens[h.name]
+	if !own {
+		return "", fmt.Errorf("%w for connection %q", errNoToken, h.name)
+	}
+	return token, nil
+}
+
+func (h *holder) newClient(token string) (*hubspot.Client, error) {
+	cfg := h.w.cfg.HubSpot
+	h.mu.Lock()
+	cfg.BaseURL = h.conn.BaseURL
+	h.mu.Unlock()
+	cfg.Token, cfg.Stamp = token, h.nextStamp
+	return hubspot.New(cfg)
+}
+
+// renew goes on with a token that has replaced the one in use, once it is known
+// to open the same account: with another's, runs in hand would mix two (V4).
+func (h *holder) renew(ctx context.Context, secret []byte) error {
+	token, err := h.tokenOf(secret)
+	if err != nil || token == h.token {
+		return err
+	}
+	probe, err := h.newClient(token)
+	if err != nil {
+		return err
+	}
+	defer probe.Close()
+	probe.UseAccount(h.quota)
+	asking, cancel := context.WithTimeout(ctx, h.lease/3)
+	defer cancel()
+	account, err := probe.Account(asking)
+	switch {
+	case hubspot.KindOf(err) == hubspot.Unauthorized:
+		return err
+	case err != nil:
+		h.log.Warn("the new token could not be tried yet; the old one stays in use", "error", err)
+		return nil
+	case account.PortalID != h.account.PortalID:
+		return errOtherToken
+	}
+	h.client.SetToken(token)
+	h.token = token
 	return nil
 }
 
@@ -189,8 +253,17 @@ func (h *holder) open(secret []byte) error {
 // calls in a day, so that the account's next worker begins above them all.
 func (h *holder) nextStamp() int64 { return h.stamp.Add(1) }
 
+// above has the stamps go on above from. They never go back, whatever lease is
+// lost and won.
+func (h *holder) above(from int64) {
+	for now := h.stamp.Load(); now < from; now = h.stamp.Load() {
+		h.stamp.CompareAndSwap(now, from)
+	}
+}
+
 // complain tells data-streams what keeps the connection from being read.
 func (h *holder) complain(ctx context.Context, err error) error {
+	h.known = false
 	b := h.beat()
 	b.Trouble = troubleOf(err)
 	if _, beatErr := h.w.cfg.Orders.Beat(ctx, b); beatErr != nil {
@@ -221,7 +294,7 @@ func (h *holder) beat() penstock.Beat {
 
 // beats keeps the lease; it ends when the lease is lost.
 func (h *holder) beats(ctx context.Context) error {
-	last := time.Now()
+	last := time.Now() // when a question was sent that was answered
 	ticker := time.NewTicker(h.lease / 3)
 	defer ticker.Stop()
 	for {
@@ -230,6 +303,7 @@ func (h *holder) beats(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
+		asked := time.Now()
 		asking, cancel := context.WithTimeout(ctx, h.lease/3)
 		reply, err := h.w.cfg.Orders.Beat(asking, h.beat())
 		cancel()
@@ -243,8 +317,8 @@ func (h *holder) beats(ctx context.Context) error {
 		case reply.Refused != "":
 			return errors.New(reply.Refused)
 		}
-		last = time.Now()
-		if err := h.open(reply.Secret); err != nil {
+		last = asked
+		if err := h.renew(ctx, reply.Secret); err != nil {
 			return h.complain(ctx, err)
 		}
 		h.answered(reply)
@@ -253,6 +327,7 @@ func (h *holder) beats(ctx context.Context) error {
 
 // answered takes what data-streams says of the runs.
 func (h *holder) answered(reply penstock.BeatReply) {
+	h.above(reply.StampFrom)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.epoch != reply.Epoch {
@@ -361,6 +436,12 @@ func (h *holder) look(ctx context.Context) ([]penstock.Found, error) {
 
 // lookEvery is how often the account is asked for new object types.
 const lookEvery = time.Hour
+
+// errNoToken says that nobody has given a credential.
+var errNoToken = errors.New("there is no token")
+
+// errOtherToken ends the lease, to begin it anew with the account of now.
+var errOtherToken = errors.New("the new token opens another HubSpot account")
 
 // errNewTypes ends the lease, to begin it anew with the types of now.
 var errNewTypes = errors.New("the account's object types have changed")

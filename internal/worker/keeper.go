@@ -18,8 +18,11 @@ const askOn = 50 * time.Millisecond
 // granted. Whether one is due is data-streams' to say.
 func (h *holder) keep(ctx context.Context, stream penstock.Stream, lane penstock.Lane) error {
 	slots := h.others
-	if lane == penstock.Backfill {
+	switch lane {
+	case penstock.Backfill:
 		slots = h.backfills
+	case penstock.Sweep:
+		slots = h.sweeps
 	}
 	ctx = hubspot.WithPriority(ctx, lane.Priority())
 	for {

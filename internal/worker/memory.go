@@ -13,10 +13,12 @@ import (
 const memoryMost = 1_000_000
 
 // memory knows which objects of a stream are committed whole, and of which
-// date, so that the fresh and the settled lane do not read each other's again.
+// date, so that the fresh and the settled lane do not read each other's again;
+// and which of them search has shown, whatever became of them then.
 type memory struct {
 	mu    sync.Mutex
 	whole map[string]int64
+	seen  map[string]int64
 	turns int
 	hits  int64 // of the last pass over the whole stretch
 	watch cursor.Watch
@@ -27,11 +29,13 @@ func (h *holder) memoryOf(stream string) *memory {
 	defer h.mu.Unlock()
 	m := h.memories[stream]
 	if m == nil {
-		m = &memory{whole: map[string]int64{}}
+		m = newMemory()
 		h.memories[stream] = m
 	}
 	return m
 }
+
+func newMemory() *memory { return &memory{whole: map[string]int64{}, seen: map[string]int64{}} }
 
 // knows tells whether the object is committed whole as of the date.
 func (m *memory) knows(id string, date int64) bool {
@@ -48,6 +52,11 @@ func (m *memory) forget(before int64) {
 	for id, at := range m.whole {
 		if at < before {
 			delete(m.whole, id)
+		}
+	}
+	for id, at := range m.seen {
+		if at < before {
+			delete(m.seen, id)
 		}
 	}
 }
@@ -72,17 +81,28 @@ func (m *memory) whollyNow() bool {
 	return m.hits <= manyHits || m.turns%fullEvery == 0
 }
 
-// passed notes a pass over the whole stretch that was begun at ms.
-func (m *memory) passed(ms, hits int64) {
+// passed notes a pass over the whole stretch since from that was begun at a
+// moment, in ms.
+func (m *memory) passed(from, at, hits int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hits = hits
-	m.watch.Passed(ms)
+	m.watch.Passed(from, at)
 }
 
-func (m *memory) shown(ms int64) {
+// shown notes that search shows the object with a date. What it showed before
+// tells nothing of how late it is; nor does anything once that was forgotten.
+func (m *memory) shown(id string, ms int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if at, before := m.seen[id]; before && at >= ms {
+		return
+	}
+	if len(m.seen) == memoryMost {
+		clear(m.seen)
+		m.watch = cursor.Watch{}
+	}
+	m.seen[id] = ms
 	m.watch.Shown(ms)
 }
 
@@ -103,7 +123,7 @@ func (h *holder) remember(r *run, committed []penstock.Mark) {
 	}
 	m := h.memories[r.stream.Name]
 	if m == nil {
-		m = &memory{whole: map[string]int64{}}
+		m = newMemory()
 		h.memories[r.stream.Name] = m
 	}
 	r.mu.Lock()

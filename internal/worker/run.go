@@ -19,7 +19,7 @@ import (
 // The bounds of a batch in the making: rows are penstock.MaxBatchRows.
 const (
 	batchBytes  = 1536 << 10 // uncompressed; about a third of it on the bus
-	batchWithin = time.Second
+	batchWithin = 500 * time.Millisecond
 )
 
 var (
@@ -45,6 +45,7 @@ type run struct {
 	cursor  penstock.Cursor
 	seq     uint64
 	inHand  []observation // objects in the builder
+	sending chan error    // of the batch that is being published; nil when none is
 
 	end       atomic.Pointer[penstock.RunEnd] // once the run is over
 	published atomic.Uint64
@@ -105,6 +106,9 @@ func (r *run) do() (penstock.Outcome, error) {
 	if err == nil {
 		err = r.dispatch()
 	}
+	if sentErr := r.sent(); err == nil {
+		err = sentErr
+	}
 	switch {
 	case err == nil:
 		return penstock.Done, nil
@@ -153,7 +157,7 @@ func (r *run) prepare() error {
 
 // use begins to build rows of the table.
 func (r *run) use(table penstock.Table) {
-	r.table, r.builder = table, shape.NewBuilder(table)
+	r.table, r.builder, r.first = table, shape.NewBuilder(table), time.Now()
 	r.ask = r.ask[:0]
 	merged := map[string]bool{"hs_merged_object_ids": true}
 	if r.stream.ObjectType == "0-1" {
@@ -203,22 +207,44 @@ func (r *run) emit(d draft) error {
 	if d.inventory != nil {
 		b.Stamp = max(b.Stamp, d.inventory.Stamp)
 	}
-	defer b.Release()
-	if err := r.h.w.cfg.Out.Publish(r.ctx, b); err != nil {
-		return fmt.Errorf("publish a batch of %s: %w", r.stream.Name, err)
+	objects := r.inHand
+	r.seq, r.cursor, r.doubts, r.inHand = b.Seq, d.after, nil, nil
+	if err := r.sent(); err != nil {
+		b.Release()
+		return err
 	}
-	r.seq, r.cursor, r.doubts = b.Seq, d.after, nil
-	r.mu.Lock()
-	if len(r.inHand) > 0 {
-		r.pending = append(r.pending, observed{b.Seq, r.inHand})
-	}
-	r.mu.Unlock()
-	r.inHand = nil
-	r.published.Store(b.Seq)
+	sending := make(chan error, 1)
+	r.sending = sending
+	go func() { sending <- r.publish(b, objects) }()
 	if r.stop.Load() {
 		return errStopped
 	}
 	return nil
+}
+
+// publish sends one batch while the next one is built.
+func (r *run) publish(b *penstock.Batch, objects []observation) error {
+	defer b.Release()
+	if err := r.h.w.cfg.Out.Publish(r.ctx, b); err != nil {
+		return fmt.Errorf("publish a batch of %s: %w", r.stream.Name, err)
+	}
+	r.published.Store(b.Seq)
+	if len(objects) > 0 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.pending = append(r.pending, observed{b.Seq, objects})
+	}
+	return nil
+}
+
+// sent waits until the batch before is safe on the bus.
+func (r *run) sent() error {
+	if r.sending == nil {
+		return nil
+	}
+	err := <-r.sending
+	r.sending = nil
+	return err
 }
 
 // add appends an answer's objects to the rows in hand. Rows that cannot share

@@ -17,6 +17,11 @@ func troubleOf(err error) *penstock.Trouble {
 			Kind: "not enabled", Message: err.Error(), Heals: true,
 			Remedy: "nothing, unless you use it: switch the object type on in HubSpot, or choose the streams you want",
 		}
+	case errors.Is(err, errNoToken):
+		return &penstock.Trouble{
+			Kind: "credential", Message: err.Error(),
+			Remedy: "set HUBSPOT_ACCESS_TOKEN, or token_file in penstock.yaml",
+		}
 	case errors.As(err, &known):
 		return &penstock.Trouble{
 			Kind: string(known.Kind), Message: known.Error(), Remedy: known.Remedy(),

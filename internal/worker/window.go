@@ -84,7 +84,7 @@ func (r *run) fresh() error {
 	d := draft{}
 	if whole {
 		d.freshAt = now.UnixMilli()
-		m.passed(now.UnixMilli(), r.total.Load())
+		m.passed(w.From, now.UnixMilli(), r.total.Load())
 	}
 	r.late = m.worst()
 	if r.builder.Rows() == 0 && !whole {
@@ -165,11 +165,11 @@ func (r *run) readHits(hits *hubspot.Hits) error {
 	m := r.h.memoryOf(r.stream.Name)
 	var ids []string
 	for _, hit := range hits.IDs {
+		if r.lane == penstock.Fresh {
+			m.shown(hit.ID, hit.Modified.UnixMilli())
+		}
 		if m.knows(hit.ID, hit.Modified.UnixMilli()) {
 			continue
-		}
-		if r.lane == penstock.Fresh {
-			m.shown(hit.Modified.UnixMilli())
 		}
 		ids = append(ids, hit.ID)
 	}

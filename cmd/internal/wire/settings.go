@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"penstock"
+	"penstock/internal/hubspot"
 )
 
 // DefaultConnection is the connection of an installation without penstock.yaml.
@@ -92,8 +93,7 @@ type file struct {
 func (s Settings) Connections() ([]ConnectionSettings, error) {
 	text, err := os.ReadFile(s.Config)
 	if errors.Is(err, os.ErrNotExist) {
-		c := ConnectionSettings{Name: DefaultConnection, TokenFile: s.TokenFile, Warehouse: s.Warehouse, token: s.Token}
-		return s.check([]ConnectionSettings{c})
+		return s.check([]ConnectionSettings{{Name: DefaultConnection, Warehouse: s.Warehouse}})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Config, err)
@@ -110,7 +110,7 @@ func (s Settings) Connections() ([]ConnectionSettings, error) {
 	return s.check(f.Connections)
 }
 
-// nameForm keeps connection names usable as subjects, file names and in URLs.
+// errName keeps connection names usable as subjects, file names and in URLs.
 var errName = errors.New("a connection's name has 1 to 40 characters of a-z, 0-9, _ and -")
 
 func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings, error) {
@@ -132,6 +132,9 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		if c.Lag < 0 || c.Lag > 24*time.Hour {
 			return nil, Usage("connection %q: a lag of %s is not possible: it must lie between 0 and 24h", c.Name, c.Lag)
 		}
+		if err := c.checkPlaces(); err != nil {
+			return nil, err
+		}
 		if other := places[c.Warehouse]; other != "" {
 			return nil, Usage("connections %q and %q would write the same warehouse %s", other, c.Name, c.Warehouse)
 		}
@@ -140,8 +143,46 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 	return connections, nil
 }
 
+// checkPlaces refuses addresses that cannot work before anything is made or
+// asked.
+func (c ConnectionSettings) checkPlaces() error {
+	client, err := hubspot.New(hubspot.Config{BaseURL: c.BaseURL, Stamp: func() int64 { return 0 }})
+	if err != nil {
+		return Usage("connection %q: HUBSPOT_BASE_URL cannot be used: %v", c.Name, err)
+	}
+	client.Close()
+	_, err = sqlitePath(c.Warehouse)
+	return err
+}
+
+// CheckTokens reads the token of each connection, or of the named one alone.
+// Who runs a worker in the same process asks before anything is begun.
+func (s Settings) CheckTokens(only string) error {
+	connections, err := s.Connections()
+	if err != nil {
+		return err
+	}
+	found := only == ""
+	for _, c := range connections {
+		if only != "" && only != c.Name {
+			continue
+		}
+		found = true
+		if _, err := c.Token(); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return Usage("there is no connection %q; `penstock status` lists them", only)
+	}
+	return nil
+}
+
 // fillIn takes what a connection does not say from the settings for all.
 func (s Settings) fillIn(c *ConnectionSettings) {
+	if c.Name == DefaultConnection && c.TokenEnv == "" && c.TokenFile == "" {
+		c.token, c.TokenFile = s.Token, s.TokenFile
+	}
 	if c.BaseURL == "" {
 		c.BaseURL = s.BaseURL
 	}
@@ -163,23 +204,25 @@ func (s Settings) fillIn(c *ConnectionSettings) {
 
 // Token reads the connection's access token as it is now.
 func (c ConnectionSettings) Token() (string, error) {
-	token := c.token
+	token, place := c.token, "HUBSPOT_ACCESS_TOKEN"
 	switch {
 	case c.TokenFile != "":
 		text, err := os.ReadFile(c.TokenFile)
 		if err != nil {
 			return "", fmt.Errorf("the token of connection %q cannot be read: %w", c.Name, err)
 		}
-		token = string(text)
+		token, place = string(text), c.TokenFile
 	case c.TokenEnv != "":
-		token = os.Getenv(c.TokenEnv)
+		token, place = os.Getenv(c.TokenEnv), c.TokenEnv
+	case c.Name != DefaultConnection:
+		place = "token_env or token_file in penstock.yaml"
 	}
 	token = strings.TrimSpace(token)
 	if token == "" {
-		return "", fmt.Errorf("the token of connection %q is empty", c.Name)
+		return "", fmt.Errorf("the token of connection %q is empty: put one into %s", c.Name, place)
 	}
 	if strings.ContainsAny(token, " \t\r\n") {
-		return "", fmt.Errorf("the token of connection %q has blanks in it: give the token alone", c.Name)
+		return "", fmt.Errorf("the token of connection %q has blanks in it: put the token alone into %s", c.Name, place)
 	}
 	return token, nil
 }

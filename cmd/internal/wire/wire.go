@@ -35,6 +35,7 @@ type Server struct {
 	Bus     *bus.Bus
 
 	settings Settings
+	places   map[string]string // the warehouses' addresses by connection
 	folder   *Folder
 	catalog  *catalog.Catalog
 	stores   []warehouse.Store
@@ -47,7 +48,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	if err != nil {
 		return nil, err
 	}
-	server := &Server{settings: s, log: log}
+	server := &Server{settings: s, places: map[string]string{}, log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, server.Close())
@@ -62,6 +63,11 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	if server.catalog, err = catalog.Open(ctx, filepath.Join(s.DataDir, "catalog.db")); err != nil {
 		return nil, err
 	}
+	if s.NATS == "" {
+		if err = server.freeAccounts(ctx, connections); err != nil {
+			return nil, err
+		}
+	}
 	sources := make([]datastreams.Source, len(connections))
 	for i, c := range connections {
 		store, err := OpenStore(c.Warehouse)
@@ -69,6 +75,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 			return nil, err
 		}
 		server.stores = append(server.stores, store)
+		server.places[c.Name] = c.Warehouse
 		sources[i] = c.source(store)
 	}
 	server.Service, err = datastreams.New(ctx, datastreams.Config{
@@ -77,6 +84,29 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	})
 	return server, err
 }
+
+// freeAccounts takes the accounts from the workers that the catalog remembers.
+// A message server inside the process has no listener, and the folder is held
+// by this process alone: those workers are gone, and waiting for their leases
+// would only make the next start slow.
+func (s *Server) freeAccounts(ctx context.Context, connections []ConnectionSettings) error {
+	for _, c := range connections {
+		account, err := s.catalog.Account(ctx, c.Name)
+		if err != nil {
+			return err
+		}
+		if account.ID == 0 {
+			continue
+		}
+		if err := s.catalog.SetLease(ctx, account.ID, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Warehouse is the address of a connection's warehouse.
+func (s *Server) Warehouse(connection string) string { return s.places[connection] }
 
 // openBus joins the NATS server at the URL, or starts one of its own.
 func (s Settings) openBus(ctx context.Context, log *slog.Logger) (*bus.Bus, error) {
@@ -109,7 +139,7 @@ func (s *Server) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Listen opens the API's address before anything else runs, so that a port in
+// Listener opens the API's address before anything else runs, so that a port in
 // use is said at once.
 func (s Settings) Listener() (net.Listener, error) {
 	host, _, err := net.SplitHostPort(s.Listen)
@@ -130,9 +160,6 @@ func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
-
-// ServeAPI serves the HTTP API until ctx ends, and leaves its address in the
-// folder for the other commands.
 
 // ServeAPI serves the HTTP API until ctx ends, and leaves its address in the
 // folder for the other commands.
@@ -160,18 +187,27 @@ func NewWorker(b *bus.Bus, own string, log *slog.Logger) (*worker.Worker, error)
 	}), nil
 }
 
-// OpenStore opens a warehouse by its address, such as sqlite:PATH.
-func OpenStore(address string) (warehouse.Store, error) {
+// sqlitePath is the path in a warehouse's address such as sqlite:PATH.
+func sqlitePath(address string) (string, error) {
 	scheme, path, _ := strings.Cut(address, ":")
-	if scheme != "sqlite" || path == "" {
-		shown := scheme
-		if u, err := url.Parse(address); err == nil {
-			shown = u.Redacted()
-		}
-		return nil, Usage("the warehouse %q is not one that penstock can load; write sqlite:PATH", shown)
+	if scheme == "sqlite" && path != "" {
+		return path, nil
+	}
+	shown := scheme
+	if u, err := url.Parse(address); err == nil {
+		shown = u.Redacted()
+	}
+	return "", Usage("the warehouse %q is not one that penstock can load: write sqlite:PATH into PENSTOCK_WAREHOUSE", shown)
+}
+
+// OpenStore opens a warehouse by its address.
+func OpenStore(address string) (warehouse.Store, error) {
+	path, err := sqlitePath(address)
+	if err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the warehouse: %w", err)
+		return nil, fmt.Errorf("make the folder of the warehouse: %w; choose another place with PENSTOCK_WAREHOUSE", err)
 	}
 	return sqlite.Open(path)
 }
