@@ -47,6 +47,7 @@ func main() { os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr})) }
 // run does what the arguments say and returns the exit status: 0, 1 for what
 // failed, 2 for a mistake in how it was called.
 func run(args []string, std streams) int {
+	wire.LimitMemory()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("penstock"),
 		kong.Description("HubSpot to your data warehouse: complete, current, provably so."),

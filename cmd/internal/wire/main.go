@@ -40,6 +40,7 @@ func Main(name, description string, settings any, run func(ctx context.Context) 
 }
 
 func start(name, description string, settings any, run func(ctx context.Context) error) int {
+	LimitMemory()
 	parser, err := kong.New(settings, kong.Name(name), kong.Description(description))
 	if err != nil {
 		return Report(os.Stderr, name, err)
