@@ -19,7 +19,7 @@ const (
 	loadRows   = 10_000
 	loadWithin = time.Second
 	loadPause  = 30 * time.Millisecond // nothing more comes: commit what is there
-	ahead      = 16                     // batches decoded ahead of the warehouse
+	ahead      = 16                    // batches decoded ahead of the warehouse
 	retryMost  = 30 * time.Second
 )
 

@@ -102,12 +102,18 @@ func (s Settings) Connections() ([]ConnectionSettings, error) {
 	decoder.KnownFields(true)
 	var f file
 	if err := decoder.Decode(&f); err != nil {
-		return nil, Usage("%s cannot be read: %v", s.Config, err)
+		return nil, Usage("%s cannot be read: %s", s.Config, inOneLine(err))
 	}
 	if len(f.Connections) == 0 {
 		return nil, Usage("%s names no connections", s.Config)
 	}
 	return s.check(f.Connections)
+}
+
+// inOneLine is what the YAML library says, without line breaks and the names
+// of our types.
+func inOneLine(err error) string {
+	return regexp.MustCompile(` in type wire\.\w+`).ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "")
 }
 
 // errName keeps connection names usable as subjects, file names and in URLs.
