@@ -157,7 +157,7 @@ func (b *bench) account(contacts int) (address string, stop func(memory *int64) 
 	if err := l.Close(); err != nil {
 		return "", nil, err
 	}
-	cmd := exec.Command(filepath.Join(b.dir, "penstock"), "hubspot-sim", "--listen-sim", address, "--unlimited",
+	cmd := exec.Command(filepath.Join(b.dir, "penstock"), "hubspot-sim", "--listen", address, "--unlimited",
 		"--contacts", fmt.Sprint(contacts), "--properties", fmt.Sprint(b.Properties))
 	if err := cmd.Start(); err != nil {
 		return "", nil, err

@@ -49,7 +49,7 @@ func watch(ctx context.Context, std streams, service overview, after string) err
 		}
 		var loading []datastreams.StreamStatus
 		for _, c := range service.Connections() {
-			if c.Message != "" && c.Message != said[c.Name] {
+			if c.Message != "" && c.State != "up to date" && c.Message != said[c.Name] {
 				said[c.Name] = c.Message
 				s.line(fmt.Sprintf("%s: %s: %s", c.Name, c.State, c.Message))
 			}

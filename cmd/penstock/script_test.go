@@ -45,6 +45,7 @@ func TestTheCommandLine(t *testing.T) {
 		Condition:           canMount,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"refuses": refuses, "ready": ready, "rows": rows, "account": changeAccount, "sql": sql, "tmpfs": tmpfs,
+			"eventually": works,
 		},
 	})
 }
@@ -148,6 +149,11 @@ func ready(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(response.Body.Close())
 		return response.StatusCode == http.StatusOK
 	})
+}
+
+// eventually COMMAND...: the command works, at the latest after some tries.
+func works(ts *testscript.TestScript, _ bool, args []string) {
+	eventually(ts, strings.Join(args, " ")+" does not work", func() bool { return ts.Exec(args[0], args[1:]...) == nil })
 }
 
 // eventually waits for what happens in another process.

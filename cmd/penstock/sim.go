@@ -14,9 +14,12 @@ import (
 	"penstock/internal/hubspot/hubspotsim"
 )
 
-// simCmd serves a simulated account.
+// simAddress is where the simulated account answers unless --listen says so:
+// not where the API does.
+const simAddress = "127.0.0.1:8089"
+
+// simCmd serves a simulated account. It takes the global --listen.
 type simCmd struct {
-	Address      string        `name:"listen-sim" default:"127.0.0.1:8089" help:"Address to serve on."`
 	Seed         uint64        `default:"1" help:"What the account holds is derived from it."`
 	Account      int64         `default:"147000001" help:"The account's portal id."`
 	RequireToken string        `help:"The bearer token that is wanted; default any." placeholder:"TOKEN"`
@@ -34,7 +37,7 @@ type simCmd struct {
 	Churn        float64       `help:"Edits a minute that the account makes by itself."`
 }
 
-func (c *simCmd) Run(ctx context.Context, _ *wire.Settings, std streams) error {
+func (c *simCmd) Run(ctx context.Context, s *wire.Settings, std streams, parsed given) error {
 	faults, err := hubspotsim.ParseFaults(c.Faults)
 	if err != nil {
 		return wire.Usage("--faults: %v", err)
@@ -49,9 +52,13 @@ func (c *simCmd) Run(ctx context.Context, _ *wire.Settings, std streams) error {
 	if err != nil {
 		return wire.Usage("%v", err)
 	}
-	listener, err := net.Listen("tcp", c.Address)
+	address := simAddress
+	if parsed("listen") {
+		address = s.Listen
+	}
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w; choose another address", c.Address, err)
+		return fmt.Errorf("cannot listen on %s: %w; choose another address", address, err)
 	}
 	fmt.Fprintf(std.out, "A simulated HubSpot account answers at http://%s (truth: /_sim/truth/contacts, counters: /_sim/counters)\n", listener.Addr())
 	return serveSim(ctx, account, listener, c.Churn)

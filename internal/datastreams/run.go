@@ -175,13 +175,16 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 
 // finish ends a run that has said all, and records what became of it.
 func (c *connection) finish(ctx context.Context, r *run) {
-	if !c.close(ctx, r, r.Outcome, "") {
+	c.mu.Lock()
+	outcome := r.Outcome // as its worker said
+	c.mu.Unlock()
+	if !c.close(ctx, r, outcome, "") {
 		return
 	}
 	switch {
 	case r.trouble != nil:
 		c.report(ctx, r.laneID, *r.trouble)
-	case r.Outcome == penstock.Done:
+	case outcome == penstock.Done:
 		c.resolve(ctx, r.laneID)
 	}
 }
@@ -220,6 +223,7 @@ func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome
 	l.outcome, l.why = outcome, why
 	switch outcome {
 	case penstock.Done:
+		l.due = false // until the warehouse is asked again
 		l.doneAt, l.failures, l.took = r.Began, 0, r.Ended.Sub(r.Began)
 	case penstock.Failed:
 		l.failures++

@@ -25,6 +25,7 @@ import (
 const (
 	announceEvery = 2 * time.Second
 	tickEvery     = 100 * time.Millisecond
+	wantedEvery   = 20 // ticks: each asks the warehouse about every stream
 )
 
 // A Queue is a connection's batches as they wait on the bus, in the order they
@@ -160,7 +161,7 @@ func (s *Service) tell() {
 func (s *Service) tick(ctx context.Context) error {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
-	for {
+	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -168,7 +169,9 @@ func (s *Service) tick(ctx context.Context) error {
 		}
 		for _, c := range s.connections {
 			c.reap(ctx)
-			c.lookForWanted(ctx)
+			if n%wantedEvery == 0 {
+				c.lookForWanted(ctx)
+			}
 			c.checkCatchup(ctx)
 		}
 	}
@@ -185,6 +188,9 @@ func (c *connection) lookForWanted(ctx context.Context) bool {
 	streams := c.streams
 	c.mu.Unlock()
 	for _, stream := range streams {
+		if !c.Chosen(stream.Name) {
+			continue
+		}
 		due, err := c.Store.Wanted(ctx, stream.Name, time.Now(), 1)
 		if err != nil {
 			return false // the loader finds out what is wrong with the warehouse

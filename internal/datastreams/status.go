@@ -85,8 +85,14 @@ func (c *connection) status() ConnectionStatus {
 	case first || len(c.streams) == 0:
 		st.State = "first load"
 	}
-	for _, l := range c.lanes {
-		st.Round = max(st.Round, l.took)
+	for id, l := range c.lanes {
+		if id.lane != penstock.Backfill {
+			st.Round = max(st.Round, l.took)
+		}
+	}
+	if st.State == "up to date" && st.Round > c.schedule.Every {
+		st.Message = fmt.Sprintf("reading a stream takes %s, longer than the interval of %s: it is read as often as HubSpot's limits permit",
+			st.Round.Round(time.Second), c.schedule.Every)
 	}
 	return st
 }

@@ -199,9 +199,10 @@ func (r *run) fetch(ctx context.Context, place cursor.Pass) <-chan fetched {
 			}
 			if f.err == nil {
 				// An end counts when it is told twice: from where it seems to
-				// be, the list must be empty.
+				// be, the list must be empty. Where cursors are no ids that
+				// place has no name.
 				told := f.next == ""
-				f.end = told && ended && f.page.Results == 0
+				f.end = told && (len(tokens) > 0 || ended && f.page.Results == 0)
 				if ended = told; told && !f.end {
 					f.next, f.err = beyond(f.page, after)
 				}

@@ -64,14 +64,17 @@ func (h *holder) turn(ctx context.Context, stream penstock.Stream, lane penstock
 	if g.Token == "" {
 		return max(g.Again, 100*time.Millisecond)
 	}
-	if h.execute(ctx, stream, lane, g); g.Again == 0 {
+	switch outcome := h.execute(ctx, stream, lane, g); {
+	case outcome != penstock.Done:
+		return askAgain // data-streams says when to try again
+	case g.Again == 0:
 		return askOn
 	}
 	return g.Again
 }
 
 // execute does a run and tells how it ended.
-func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penstock.Lane, g penstock.Grant) {
+func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penstock.Lane, g penstock.Grant) penstock.Outcome {
 	r := h.newRun(ctx, stream, lane, g)
 	defer r.cancel(nil)
 	outcome, err := r.do()
@@ -93,4 +96,5 @@ func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penst
 	if err := h.w.cfg.Orders.End(tell, end); err != nil {
 		h.log.Debug("the end of a run could not be told; heartbeats tell it", "run", g.Run, "error", err)
 	}
+	return outcome
 }
