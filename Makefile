@@ -49,7 +49,7 @@ programs:
 	CGO_ENABLED=0 go build ./...
 
 bench: ## measures the main ways
-	CGO_ENABLED=0 go run ./cmd/bench
+	CGO_ENABLED=0 go run ./cmd/bench --large 1000000
 
 fuzz: ## every fuzz target for FUZZTIME; what it finds stays in testdata/fuzz as a test
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' --exclude-dir=node_modules . | sort | \

@@ -248,9 +248,8 @@ func canMount(condition string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	defer os.Remove(dir)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		return false, nil
+		return false, os.Remove(dir)
 	}
-	return true, unix.Unmount(dir, 0)
+	return true, errors.Join(unix.Unmount(dir, 0), os.Remove(dir))
 }

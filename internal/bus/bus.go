@@ -136,7 +136,11 @@ func (b *Bus) connect(ctx context.Context) (*nats.Conn, error) {
 			return conn, nil
 		}
 		var malformed *url.Error
-		if errors.Is(err, nats.ErrAuthorization) || errors.As(err, &malformed) {
+		if errors.As(err, &malformed) {
+			// The error's own text holds the URL, and with it a password.
+			return nil, fmt.Errorf("connect to the message server at %s: %w", b.where(), malformed.Err)
+		}
+		if errors.Is(err, nats.ErrAuthorization) {
 			return nil, fmt.Errorf("connect to the message server at %s: %w", b.where(), err)
 		}
 		if time.Since(logged) >= waitingLogged {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +18,8 @@ type catchup struct {
 	id      string
 	streams []string // empty: all chosen ones
 	began   time.Time
-	tries   map[laneID]int
 	failed  map[laneID]string
+	older   *catchup // that was under way when this one began
 	over    bool
 	err     error
 	done    chan struct{}
@@ -86,25 +87,35 @@ func (s *Service) CatchUp(ctx context.Context, connection string, streams []stri
 	}
 }
 
-// beginCatchup joins a catch-up that is under way for the same streams only if
-// it has just begun: a later one promises a later moment.
+// beginCatchup begins a catch-up. One that is under way is taken along: the
+// newer one reads its streams too, promises a later moment, and ends both.
 func (c *connection) beginCatchup(streams []string) *catchup {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.catchup != nil && !c.catchup.over {
-		c.catchup.end(errors.New("a newer catch-up took its place"))
-	}
-	c.catchup = &catchup{
+	next := &catchup{
 		id: rand.Text(), streams: streams, began: time.Now(),
-		tries: map[laneID]int{}, failed: map[laneID]string{}, done: make(chan struct{}),
+		failed: map[laneID]string{}, done: make(chan struct{}),
 	}
-	return c.catchup
+	if old := c.catchup; old != nil && !old.over {
+		next.older = old
+		if len(old.streams) == 0 || len(streams) == 0 {
+			next.streams = nil
+		} else {
+			next.streams = append(slices.Clone(streams), old.streams...)
+		}
+	}
+	c.catchup = next
+	return next
 }
 
 func (k *catchup) end(err error) {
-	if !k.over {
-		k.over, k.err = true, err
-		close(k.done)
+	if k.over {
+		return
+	}
+	k.over, k.err = true, err
+	close(k.done)
+	if k.older != nil {
+		k.older.end(err)
 	}
 }
 
@@ -182,18 +193,33 @@ func (k *catchup) countFailure(l *lane) {
 	}
 }
 
+// unread tells why a stream that was asked for by name was not read.
+func (c *connection) unread(k *catchup, name string) string {
+	for _, s := range c.streams {
+		switch {
+		case !strings.EqualFold(s.Name, name):
+			continue
+		case !c.Chosen(s.Name):
+			return fmt.Sprintf("the stream %q is not among the chosen ones; see streams in penstock.yaml", name)
+		}
+		for _, lane := range s.Lanes() {
+			if l := c.lane(laneID{s.Name, lane}); l.outcome == penstock.Skipped && !l.began.Before(k.began) {
+				return fmt.Sprintf("%s is skipped: %s", name, l.why)
+			}
+		}
+		return ""
+	}
+	return fmt.Sprintf("there is no stream %q in the account; `penstock streams` lists them", name)
+}
+
 func (k *catchup) verdict(c *connection) error {
 	var reasons []string
 	for id, why := range k.failed {
 		reasons = append(reasons, fmt.Sprintf("%s (%s): %s", id.stream, id.lane, why))
 	}
 	for _, name := range k.streams {
-		known := false
-		for _, s := range c.streams {
-			known = known || strings.EqualFold(s.Name, name)
-		}
-		if !known {
-			reasons = append(reasons, fmt.Sprintf("there is no stream %q in the account; `penstock streams` lists them", name))
+		if why := c.unread(k, name); why != "" {
+			reasons = append(reasons, why)
 		}
 	}
 	if len(reasons) == 0 {

@@ -38,6 +38,7 @@ type loader struct {
 	round     atomic.Int64                       // how often the bus began at its oldest batch
 
 	claimed atomic.Bool
+	stopped atomic.Bool // for good: somebody else's warehouse
 	down    atomic.Pointer[penstock.Trouble]
 }
 
@@ -159,11 +160,30 @@ func (l *loader) push(ctx context.Context) error {
 		if !ok {
 			return nil
 		}
+		if !l.knowsAccount(ctx) {
+			return nil
+		}
 		if err := l.load(ctx, gathered); err != nil {
 			return l.stopLoading(ctx, err)
 		}
 		release(gathered)
 		l.count(-len(gathered))
+	}
+}
+
+// knowsAccount waits until a worker has said whose data it reads: a catalog
+// that was lost does not know, and batches of before may lie on the bus (V4).
+func (l *loader) knowsAccount(ctx context.Context) bool {
+	for {
+		l.c.mu.Lock()
+		known := l.c.account.ID != 0
+		l.c.mu.Unlock()
+		if known {
+			return true
+		}
+		if !sleep(ctx, tickEvery) {
+			return false
+		}
 	}
 }
 
@@ -191,6 +211,9 @@ func (l *loader) claim(ctx context.Context) bool {
 // claimNow claims under the lock. Whatever was granted before knew another
 // warehouse, so the epoch changes and with it what workers remember.
 func (l *loader) claimNow(ctx context.Context, account int64) error {
+	if l.stopped.Load() {
+		return errStopped
+	}
 	s := l.c.service
 	err := l.c.Store.Claim(ctx, warehouse.Claim{
 		Loader: s.instance, Installation: s.cfg.Installation, Account: account,

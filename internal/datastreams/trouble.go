@@ -57,6 +57,9 @@ func (l *loader) recovered(ctx context.Context) {
 	}
 }
 
+// errStopped says that this process does not load the warehouse any more.
+var errStopped = errors.New("loading has stopped; see what was reported before, and restart data-streams when it is mended")
+
 // stopLoading ends the loader for good, visibly; the rest of the service goes
 // on and tells why.
 func (l *loader) stopLoading(ctx context.Context, err error) error {
@@ -64,6 +67,7 @@ func (l *loader) stopLoading(ctx context.Context, err error) error {
 		return nil
 	}
 	l.failed(ctx, err)
+	l.stopped.Store(true)
 	l.claimed.Store(false)
 	<-ctx.Done()
 	return nil

@@ -463,25 +463,3 @@ func (h *holder) lookAgain(ctx context.Context) error {
 	}
 	return nil
 }
-
-// clock is HubSpot's, as its answers' dates tell it; between answers it goes
-// on as time passes here, and it is never ahead.
-type clock struct {
-	mu   sync.Mutex
-	date time.Time
-	at   time.Time
-}
-
-func (c *clock) saw(date time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if now := time.Now(); c.date.IsZero() || date.After(c.date.Add(now.Sub(c.at))) {
-		c.date, c.at = date, now
-	}
-}
-
-func (c *clock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.date.Add(time.Since(c.at))
-}

@@ -65,7 +65,7 @@ func (h *holder) turn(ctx context.Context, stream penstock.Stream, lane penstock
 		return max(g.Again, 100*time.Millisecond)
 	}
 	switch outcome := h.execute(ctx, stream, lane, g); {
-	case outcome != penstock.Done:
+	case outcome != penstock.Done, lane == penstock.Named:
 		return askAgain // data-streams says when to try again
 	case g.Again == 0:
 		return askOn

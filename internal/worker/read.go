@@ -31,7 +31,11 @@ func (r *run) readIDs(ids []string) (missing []string, err error) {
 		if err != nil {
 			return missing, err
 		}
-		ids = ids[n:]
+		if ids = ids[n:]; r.builder.Bytes() >= heavyBytes { // more than a batch holds is to come
+			if err := r.emit(draft{after: r.cursor}); err != nil {
+				return missing, err
+			}
+		}
 	}
 	return missing, nil
 }
@@ -63,10 +67,12 @@ func (r *run) batchRead(ids []string, archived bool) (left []string, err error) 
 			}
 			err, ids = fmt.Errorf("%w: it says nothing of %d ids", errBadPage, len(left)), left
 		}
-		if !isBad(err) || tries == pageTries {
+		switch {
+		case !isBad(err):
 			return left, err
-		}
-		if !sleep(r.ctx, retryFirst<<tries) {
+		case tries == pageTries:
+			return ids, nil // each by itself may be answered
+		case !sleep(r.ctx, retryFirst<<tries):
 			return nil, context.Cause(r.ctx)
 		}
 	}
@@ -81,7 +87,7 @@ func (r *run) inParts(ids []string, archived bool) (left []string, err error) {
 			return left, err
 		}
 		left, ids = append(left, some...), ids[n:]
-		if r.full() {
+		if r.builder.Bytes() >= heavyBytes {
 			if err := r.emit(draft{after: r.cursor}); err != nil {
 				return left, err
 			}

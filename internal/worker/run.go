@@ -279,6 +279,11 @@ func (r *run) add(page *hubspot.Page, via penstock.Via, before draft) ([]shape.O
 // millisecond.
 const surely = 5 * time.Second
 
+// memorable is how long before the lag a change may lie to be kept in mind:
+// search windows begin before the lag only after a pause, and forgetting costs
+// calls only.
+const memorable = 24 * time.Hour
+
 // note keeps in mind which objects were read whole, so that they are not read
 // again for the same change.
 func (r *run) note(date time.Time, objects []shape.Object) {
@@ -286,8 +291,9 @@ func (r *run) note(date time.Time, objects []shape.Object) {
 		return
 	}
 	until := date.Add(-surely).UnixMilli()
+	from := date.Add(-r.grant.Lag - memorable).UnixMilli()
 	for _, o := range objects {
-		if !o.Rejected && !o.Archived && o.Updated <= until {
+		if !o.Rejected && !o.Archived && o.Updated >= from && o.Updated <= until {
 			r.inHand = append(r.inHand, observation{o.ID, o.Updated})
 		}
 	}

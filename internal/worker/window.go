@@ -110,7 +110,8 @@ func (r *run) window(w cursor.Window, at func(id string) draft) error {
 		if err := r.readHits(hits); err != nil {
 			return err
 		}
-		if r.full() || len(r.doubts) > 0 {
+		whole := r.builder.Rows() > penstock.MaxBatchRows-hubspot.MaxSearch // another page would not fit
+		if whole || r.full() || len(r.doubts) > 0 {
 			if err := r.emit(at(walk.Last())); err != nil {
 				return err
 			}
@@ -168,8 +169,8 @@ func (r *run) readHits(hits *hubspot.Hits) error {
 		if r.lane == penstock.Fresh {
 			m.shown(hit.ID, hit.Modified.UnixMilli())
 		}
-		if m.knows(hit.ID, hit.Modified.UnixMilli()) {
-			continue
+		if _, ok := cursor.ID(hit.ID); !ok || m.knows(hit.ID, hit.Modified.UnixMilli()) {
+			continue // an id that is none cannot be read
 		}
 		ids = append(ids, hit.ID)
 	}

@@ -334,6 +334,9 @@ func (d *desk) Publish(ctx context.Context, b *penstock.Batch) error {
 		d.t.Errorf("batch %d of %s (%s): fetched %d, but %+v and %d rejected (V1)", b.Seq, b.Stream.Name, b.Lane, b.Counts.Fetched, o.Applied, b.Counts.Rejected)
 	}
 	d.statuses[b.Grant] = penstock.RunStatus{Committed: []penstock.Mark{{Seq: b.Seq}}, Stop: d.statuses[b.Grant].Stop}
+	if n := b.Counts.Fetched + b.Counts.Buried; n > penstock.MaxBatchRows {
+		d.t.Errorf("batch %d of %s (%s) has %d rows, more than %d", b.Seq, b.Stream.Name, b.Lane, n, penstock.MaxBatchRows)
+	}
 	kept := *b
 	kept.Rows = nil
 	d.batches = append(d.batches, &kept)

@@ -71,7 +71,7 @@ func (j *judge) stream(name string) {
 	for o := range j.account.Archived(name) {
 		archived[o.ID] = true
 	}
-	seen := map[int64]bool{}
+	seen, into := map[int64]bool{}, map[int64]int64{}
 	for r := range j.rows(name) {
 		id := r["id"].(int64)
 		seen[id] = true
@@ -84,8 +84,25 @@ func (j *judge) stream(name string) {
 			j.object(of, o, r)
 		case !deleted:
 			j.differ("%s %d is not live and the warehouse says it is", name, id)
-		case merged[id] != 0 && (r["_deleted_why"] != "merged"):
-			j.differ("%s %d was merged into %d and the warehouse says %v into %v", name, id, merged[id], r["_deleted_why"], r["_merged_into"])
+		case merged[id] != 0:
+			into[id], _ = r["_merged_into"].(int64)
+			if r["_deleted_why"] != "merged" {
+				j.differ("%s %d was merged into %d and the warehouse says %v", name, id, merged[id], r["_deleted_why"])
+			}
+		case archived[id] && r["_deleted_why"] != "archived":
+			j.differ("%s %d is archived and the warehouse says %v", name, id, r["_deleted_why"])
+		}
+	}
+	for loser, winner := range merged {
+		at := into[loser]
+		for range merged { // a winner may have been merged away in its turn
+			if at == winner || into[at] == 0 {
+				break
+			}
+			at = into[at]
+		}
+		if at != winner {
+			j.differ("%s %d lives on in %d and the warehouse says %d", name, loser, winner, into[loser])
 		}
 	}
 	for id := range truth {

@@ -141,10 +141,11 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		if err := c.checkPlaces(); err != nil {
 			return nil, err
 		}
-		if other := places[c.Warehouse]; other != "" {
+		place := canonical(c.Warehouse)
+		if other := places[place]; other != "" {
 			return nil, Usage("connections %q and %q would write the same warehouse %s", other, c.Name, c.Warehouse)
 		}
-		places[c.Warehouse] = c.Name
+		places[place] = c.Name
 	}
 	return connections, nil
 }
@@ -182,6 +183,24 @@ func (s Settings) CheckTokens(only string) error {
 		return Usage("there is no connection %q; `penstock status` lists them", only)
 	}
 	return nil
+}
+
+// canonical is the warehouse's address as it is the same however it is written.
+func canonical(address string) string {
+	scheme, path, _ := strings.Cut(address, ":")
+	if scheme != "sqlite" {
+		return address
+	}
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(dir, filepath.Base(path))
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
+	}
+	return "sqlite:" + path
 }
 
 // fillIn takes what a connection does not say from the settings for all.

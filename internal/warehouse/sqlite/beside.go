@@ -167,8 +167,17 @@ func (a *applying) looseRejects() error {
 	return nil
 }
 
+// reject keeps a reject. A whole object that is no row is an answer all the
+// same: nobody needs to ask for it again.
 func (a *applying) reject(r penstock.Reject) error {
 	a.table.rejects = true
+	if r.Property == "" && a.table.wanted {
+		err := a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2 AND stamp <= ?3`,
+			a.table.stream.Name, r.Key, a.batch.Stamp)
+		if err != nil {
+			return err
+		}
+	}
 	return a.conn.exec(`INSERT OR REPLACE INTO _penstock_rejects (stream, key, property, original, reason, at)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6)`, a.table.stream.Name, r.Key, r.Property, r.Original, r.Reason, r.At)
 }

@@ -188,6 +188,9 @@ func (m *modelBatch) want(w penstock.Want) {
 func (m *modelBatch) reject(r penstock.Reject) {
 	r.Stream = m.table.stream.Name
 	m.rejects[entry{r.Stream, r.Key, r.Property}] = r
+	if e := (entry{stream: r.Stream, key: r.Key}); r.Property == "" && m.wanted[e].Stamp <= m.batch.Stamp {
+		delete(m.wanted, e) // an answer all the same
+	}
 }
 
 // valueAt is a cell as Go has it: string, bool, int64 or nil.
