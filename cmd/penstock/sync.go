@@ -53,7 +53,7 @@ func (c *syncCmd) alone(ctx context.Context, s *wire.Settings, std streams) erro
 	if err != nil {
 		return err
 	}
-	worker, err := wire.NewWorker(server.Bus, "", log)
+	worker, err := wire.NewWorker(server.Bus, s.HubSpotSettings, "", log)
 	if err != nil {
 		return errors.Join(err, server.Close())
 	}

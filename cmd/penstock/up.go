@@ -50,7 +50,7 @@ func (u *upCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	worker, err := wire.NewWorker(server.Bus, "", log)
+	worker, err := wire.NewWorker(server.Bus, s.HubSpotSettings, "", log)
 	if err != nil {
 		return errors.Join(err, listener.Close(), server.Close())
 	}

@@ -27,7 +27,7 @@ func run(ctx context.Context, s wire.WorkerSettings) error {
 	if err != nil {
 		return err
 	}
-	worker, err := wire.NewWorker(b, s.Token, log)
+	worker, err := wire.NewWorker(b, s.HubSpotSettings, s.Token, log)
 	if err != nil {
 		return errors.Join(err, b.Close())
 	}

@@ -21,8 +21,10 @@ type catchup struct {
 	failed  map[laneID]string
 	older   *catchup // that was under way when this one began
 	over    bool
-	err     error
-	done    chan struct{}
+
+	troubles int // complaints about the whole connection
+	err      error
+	done     chan struct{}
 }
 
 // maxTries is how often a lane may fail in one catch-up.
@@ -119,11 +121,14 @@ func (k *catchup) end(err error) {
 	}
 }
 
-// failCatchup ends a catch-up that cannot succeed.
+// failCatchup ends a catch-up that cannot succeed, or that keeps failing.
 func (c *connection) failCatchup(t penstock.Trouble) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.catchup != nil && !t.Heals {
+	if c.catchup == nil {
+		return
+	}
+	if c.catchup.troubles++; !t.Heals || c.catchup.troubles >= maxTries {
 		c.catchup.end(fmt.Errorf("%s; %s", t.Message, t.Remedy))
 	}
 }

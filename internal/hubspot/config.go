@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,7 +74,11 @@ func (cfg Config) complete() (Config, error) {
 		return cfg, fmt.Errorf("hubspot client: the reserved share is %v: give one from 0 to below 1", cfg.Reserve)
 	}
 	version := regexp.MustCompile(`^(v[0-9]+|[0-9]{4}-[0-9]{2}(-beta)?)$`)
+	families := []Family{ObjectsFamily, PropertiesFamily, PipelinesFamily, OwnersFamily, SchemasFamily, AccountFamily}
 	for family, v := range cfg.Versions {
+		if !slices.Contains(families, family) {
+			return cfg, fmt.Errorf("hubspot client: there is no family %q of endpoints: name one of %v", family, families)
+		}
 		if !version.MatchString(v) {
 			return cfg, fmt.Errorf("hubspot client: version %q of %s: give one such as %q or \"v3\"", v, family, DefaultVersion)
 		}

@@ -17,6 +17,8 @@ import (
 
 // WorkerSettings are the flags and environment of a worker on its own.
 type WorkerSettings struct {
+	HubSpotSettings
+
 	NATS     string `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream, where data-streams is" placeholder:"URL"`
 	Token    string `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"token to use for the connection named default, instead of the one from data-streams" placeholder:"TOKEN"`
 	LogLevel string `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"debug, info, warn or error"`

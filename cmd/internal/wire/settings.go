@@ -21,8 +21,28 @@ import (
 // DefaultConnection is the connection of an installation without penstock.yaml.
 const DefaultConnection = "default"
 
+// HubSpotSettings say how a worker reads HubSpot.
+type HubSpotSettings struct {
+	Reserve  float64           `name:"reserve" env:"PENSTOCK_RESERVE" default:"0" help:"share of HubSpot's limits to leave to your other tools, from 0 to below 1"`
+	Versions map[string]string `name:"hubspot-versions" env:"HUBSPOT_API_VERSIONS" help:"API version of a family of endpoints, such as objects=v3;owners=v3" placeholder:"FAMILY=VERSION"`
+}
+
+// client is what the settings say for a client of HubSpot.
+func (s HubSpotSettings) client() (hubspot.Config, error) {
+	cfg := hubspot.Config{Reserve: s.Reserve, Versions: map[hubspot.Family]string{}}
+	if s.Reserve < 0 || s.Reserve >= 1 {
+		return cfg, Usage("a reserve of %v is not possible: it must lie between 0 and below 1", s.Reserve)
+	}
+	for family, version := range s.Versions {
+		cfg.Versions[hubspot.Family(family)] = version
+	}
+	return cfg, nil
+}
+
 // Settings are the flags and environment that the programs share; a flag wins.
 type Settings struct {
+	HubSpotSettings
+
 	BaseURL    string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
 	Token      string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
 	TokenFile  string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`

@@ -21,7 +21,6 @@ import (
 	"penstock/internal/bus"
 	"penstock/internal/catalog"
 	"penstock/internal/datastreams"
-	"penstock/internal/hubspot"
 	"penstock/internal/secret"
 	"penstock/internal/warehouse"
 	"penstock/internal/warehouse/sqlite"
@@ -173,7 +172,11 @@ func (s *Server) ServeAPI(ctx context.Context, listener net.Listener) error {
 
 // NewWorker makes a worker on the bus. own is the token it uses for the
 // default connection instead of data-streams'; empty for none.
-func NewWorker(b *bus.Bus, own string, log *slog.Logger) (*worker.Worker, error) {
+func NewWorker(b *bus.Bus, s HubSpotSettings, own string, log *slog.Logger) (*worker.Worker, error) {
+	hub, err := s.client()
+	if err != nil {
+		return nil, err
+	}
 	identity, err := secret.NewIdentity()
 	if err != nil {
 		return nil, err
@@ -183,7 +186,7 @@ func NewWorker(b *bus.Bus, own string, log *slog.Logger) (*worker.Worker, error)
 		tokens[DefaultConnection] = own
 	}
 	return worker.New(worker.Config{
-		Orders: b, Out: b, Identity: identity, Tokens: tokens, HubSpot: hubspot.Config{}, Log: log,
+		Orders: b, Out: b, Identity: identity, Tokens: tokens, HubSpot: hub, Log: log,
 	}), nil
 }
 
