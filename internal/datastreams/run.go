@@ -14,16 +14,17 @@ type lane struct {
 	laneID
 	current *run // nil when none is open (W6)
 
-	began    time.Time // when the last run was granted
-	doneAt   time.Time // when the last run that came to its end was granted
-	outcome  penstock.Outcome
-	failures int           // in a row
-	complete bool          // backfill: nothing is left to read
-	checked  time.Time     // when that was seen
-	due      bool          // named: there are keys to read
-	took     time.Duration // the last run that came to its end
-	back     time.Duration // settled: how much to go back, after the index proved late
-	why      string
+	began     time.Time // when the last run was granted
+	doneAt    time.Time // when the last run that came to its end was granted
+	doneGrant string    // of that run
+	outcome   penstock.Outcome
+	failures  int           // in a row
+	complete  bool          // backfill: nothing is left to read
+	checked   time.Time     // when that was seen
+	due       bool          // named: there are keys to read
+	took      time.Duration // the last run that came to its end
+	back      time.Duration // settled: how much to go back, after the index proved late
+	why       string
 }
 
 // remember takes up a run that the catalog kept.
@@ -32,7 +33,7 @@ func (l *lane) remember(r catalog.Run) {
 		l.began, l.outcome, l.why = r.Began, r.Outcome, r.Why
 	}
 	if r.Outcome == penstock.Done && r.Began.After(l.doneAt) {
-		l.doneAt = r.Began
+		l.doneAt, l.doneGrant = r.Began, r.Grant
 	}
 }
 
@@ -224,7 +225,7 @@ func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome
 	switch outcome {
 	case penstock.Done:
 		l.due = false // until the warehouse is asked again
-		l.doneAt, l.failures, l.took = r.Began, 0, r.Ended.Sub(r.Began)
+		l.doneAt, l.doneGrant, l.failures, l.took = r.Began, r.Grant, 0, r.Ended.Sub(r.Began)
 	case penstock.Failed:
 		l.failures++
 	}

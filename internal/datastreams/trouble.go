@@ -156,6 +156,9 @@ func (c *connection) takeHeads(ctx context.Context, account int64) error {
 			return err
 		}
 	}
+	if err := c.forgetSweeps(ctx); err != nil {
+		return err
+	}
 	for _, r := range runs {
 		heads, err := c.Store.Heads(ctx, r.stream, r.laneID.lane)
 		if err != nil {
@@ -166,6 +169,31 @@ func (c *connection) takeHeads(ctx context.Context, account int64) error {
 			if h.Grant == r.Grant {
 				r.committed[h.Range] = h.Seq
 			}
+		}
+		c.mu.Unlock()
+	}
+	return nil
+}
+
+// forgetSweeps has those sweeps read again whose last run the warehouse does
+// not know of: it is an older copy, and the lane's memory is the catalog's.
+func (c *connection) forgetSweeps(ctx context.Context) error {
+	c.mu.Lock()
+	var sweeps []*lane
+	for id, l := range c.lanes {
+		if id.lane == penstock.Sweep && !l.doneAt.IsZero() {
+			sweeps = append(sweeps, l)
+		}
+	}
+	c.mu.Unlock()
+	for _, l := range sweeps {
+		heads, err := c.Store.Heads(ctx, l.stream, penstock.Sweep)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		if len(heads) == 0 || heads[0].Grant != l.doneGrant {
+			l.began, l.doneAt = time.Time{}, time.Time{}
 		}
 		c.mu.Unlock()
 	}

@@ -53,6 +53,19 @@ func (d *definitions) of(ctx context.Context, c *hubspot.Client, objectType stri
 	return properties, nil
 }
 
+// readAt is when the type's properties were read last.
+func (d *definitions) readAt(objectType string) time.Time {
+	d.mu.Lock()
+	def := d.types[objectType]
+	d.mu.Unlock()
+	if def == nil {
+		return time.Time{}
+	}
+	def.mu.Lock()
+	defer def.mu.Unlock()
+	return def.at
+}
+
 // pipes keeps the pipelines of object types, for the two streams that are made
 // of them, and which types have none.
 type pipes struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
 	"slices"
 	"strings"
@@ -40,7 +39,7 @@ type holder struct {
 	wanted   map[string]chan struct{} // by stream: when its named lane is
 	runs     map[string]*run          // by grant, also those over whose commits are awaited
 	memories map[string]*memory       // by stream
-	tables   map[string]uint64        // by stream: the columns that were published last, hashed
+	tables   map[string]published     // by stream
 	epoch    string
 
 	streams map[string]penstock.Stream // the object streams by name
@@ -334,7 +333,7 @@ func (h *holder) answered(reply penstock.BeatReply) {
 		// Not the warehouse it was: what was committed then may be gone.
 		h.epoch = reply.Epoch
 		h.memories = map[string]*memory{}
-		h.tables = map[string]uint64{}
+		h.tables = map[string]published{}
 		h.wakeAll()
 	}
 	for _, st := range reply.Runs {
@@ -367,31 +366,6 @@ func (h *holder) wantedOf(stream string) chan struct{} {
 		h.wanted[stream] = c
 	}
 	return c
-}
-
-// newTable tells whether the table's columns are others than were published
-// last: then the warehouse is to hear of them even when no row comes.
-func (h *holder) newTable(t penstock.Table) bool {
-	sum := fnv.New64a()
-	for _, c := range t.Columns {
-		fmt.Fprintf(sum, "%q %q,", c.Property, c.Type)
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if known, ok := h.tables[t.Stream.Name]; ok && known == sum.Sum64() {
-		return false
-	}
-	if h.tables == nil {
-		h.tables = map[string]uint64{}
-	}
-	h.tables[t.Stream.Name] = sum.Sum64()
-	return true
-}
-
-func (h *holder) forgetTable(stream string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.tables, stream)
 }
 
 // discover finds the account's object types and learns their streams' names.

@@ -129,7 +129,9 @@ func (h *holder) remember(r *run, committed []penstock.Mark) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.pending) > 0 && r.pending[0].seq <= seq {
-		m.learn(r.pending[0].objects)
+		if !h.outdated(r.stream.Name, r.pending[0].columns) {
+			m.learn(r.pending[0].objects)
+		}
 		r.pending = r.pending[1:]
 	}
 }

@@ -39,7 +39,9 @@ type run struct {
 	stop   atomic.Bool
 
 	table   penstock.Table
-	ask     []string // the properties to ask HubSpot for
+	columns uint64    // of the table, hashed
+	defined time.Time // when the properties of the table were read
+	ask     []string  // the properties to ask HubSpot for
 	builder *shape.Builder
 	first   time.Time // when the oldest row in the builder came
 	cursor  penstock.Cursor
@@ -71,6 +73,7 @@ type observation struct {
 // observed are the objects of one batch.
 type observed struct {
 	seq     uint64
+	columns uint64 // of the table that they were read with, hashed
 	objects []observation
 }
 
@@ -151,13 +154,15 @@ func (r *run) prepare() error {
 	if err != nil {
 		return err
 	}
+	r.defined = r.h.lists.readAt(r.stream.ObjectType)
 	r.use(shape.TableOf(r.stream, properties))
 	return nil
 }
 
 // use begins to build rows of the table.
 func (r *run) use(table penstock.Table) {
-	r.table, r.builder, r.first = table, shape.NewBuilder(table), time.Now()
+	r.table, r.columns = table, columnsOf(table)
+	r.builder, r.first = shape.NewBuilder(table), time.Now()
 	r.ask = r.ask[:0]
 	merged := map[string]bool{"hs_merged_object_ids": true}
 	if r.stream.ObjectType == "0-1" {
@@ -194,7 +199,7 @@ func (r *run) full() bool {
 // in the order of the sequence. It ends the run when it was asked to stop.
 func (r *run) emit(d draft) error {
 	built := r.builder.Flush()
-	if !r.fills && r.h.newTable(r.table) && len(built.Records) == 0 {
+	if !r.fills && r.h.newTable(r) && len(built.Records) == 0 {
 		built.Records = append(built.Records, array.NewRecordBuilder(arrowmem.DefaultAllocator, r.table.Schema()).NewRecordBatch())
 	}
 	d.wanted = append(d.wanted, r.doubts...)
@@ -207,7 +212,7 @@ func (r *run) emit(d draft) error {
 	if d.inventory != nil {
 		b.Stamp = max(b.Stamp, d.inventory.Stamp)
 	}
-	objects := r.inHand
+	objects := observed{b.Seq, r.columns, r.inHand}
 	r.seq, r.cursor, r.doubts, r.inHand = b.Seq, d.after, nil, nil
 	if err := r.sent(); err != nil {
 		b.Release()
@@ -223,16 +228,16 @@ func (r *run) emit(d draft) error {
 }
 
 // publish sends one batch while the next one is built.
-func (r *run) publish(b *penstock.Batch, objects []observation) error {
+func (r *run) publish(b *penstock.Batch, objects observed) error {
 	defer b.Release()
 	if err := r.h.w.cfg.Out.Publish(r.ctx, b); err != nil {
 		return fmt.Errorf("publish a batch of %s: %w", r.stream.Name, err)
 	}
 	r.published.Store(b.Seq)
-	if len(objects) > 0 {
+	if len(objects.objects) > 0 {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.pending = append(r.pending, observed{b.Seq, objects})
+		r.pending = append(r.pending, objects)
 	}
 	return nil
 }

@@ -38,13 +38,25 @@ func (a *applying) forgetSeen(in *arriving) error {
 		a.table.stream.Name, a.seenKey(in.row))
 }
 
-// answered removes the want that the observation answers.
+// answered removes the want that the observation answers. One for a new
+// property's value stays until something is read with all columns that are
+// being filled.
 func (a *applying) answered(in *arriving) error {
 	if !a.table.wanted {
 		return nil
 	}
-	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2 AND stamp <= ?3`,
-		a.table.stream.Name, a.record.key(in.row).Text(), in.Stamp)
+	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2 AND stamp <= ?3 AND (?4 OR reason <> ?5)`,
+		a.table.stream.Name, a.record.key(in.row).Text(), in.Stamp, in.Op != penstock.Put || a.fills(), penstock.WantFill)
+}
+
+// fills tells whether the record names every column that is being filled.
+func (a *applying) fills() bool {
+	for _, c := range a.table.columns {
+		if _, named := a.named[c.Property]; !named && !c.Filled {
+			return false
+		}
+	}
+	return true
 }
 
 // want asks for a key, or raises the stamp of an earlier want. How long it has

@@ -60,15 +60,26 @@ func (m *modelBatch) row(r arriving) {
 			m.count.Superseded++
 		}
 	}
-	m.answered(text, new.Stamp)
+	m.answered(text, new.Stamp, new.Op)
 }
 
 // answered removes the want that an observation answers.
-func (m *modelBatch) answered(key string, stamp int64) {
+func (m *modelBatch) answered(key string, stamp int64, op penstock.Op) {
 	e := entry{stream: m.table.stream.Name, key: key}
-	if w, wanted := m.wanted[e]; wanted && w.Stamp <= stamp {
+	w, wanted := m.wanted[e]
+	if wanted && w.Stamp <= stamp && (op != penstock.Put || w.Reason != penstock.WantFill || m.fills()) {
 		delete(m.wanted, e)
 	}
+}
+
+// fills tells whether the batch names every column that is being filled.
+func (m *modelBatch) fills() bool {
+	for _, c := range m.table.columns {
+		if _, named := m.named[c.Property]; !named && !c.Filled {
+			return false
+		}
+	}
+	return true
 }
 
 // next is the row as the arrival leaves it.
