@@ -74,7 +74,7 @@ func account(seed uint64) hubspotsim.Options {
 // untilAllFaults waits until each kind of fault has come up.
 func (w *world) untilAllFaults() {
 	w.t.Helper()
-	for range 300 {
+	for range 900 {
 		missing := 0
 		for _, kind := range hubspotsim.AllFaults() {
 			if w.account.Counters().Faults[kind] == 0 {
