@@ -171,7 +171,7 @@ func (k *catchup) missing(c *connection) []string {
 		for _, name := range stream.Lanes() {
 			l := c.lane(laneID{stream.Name, name})
 			k.countFailure(l)
-			if k.includes(stream.Name) && (l.current != nil || (!skipped && k.wants(l, c.service.sweepPeriod(stream, name)))) {
+			if k.includes(stream.Name) && !skipped && k.wants(l, c.service.sweepPeriod(stream, name)) {
 				lanes = append(lanes, fmt.Sprintf("%s (%s)", stream.Name, name))
 			}
 		}

@@ -150,9 +150,9 @@ func (c *connection) heard(ctx context.Context, b penstock.Beat) {
 // of any more.
 func (c *connection) mended(ctx context.Context, b penstock.Beat) {
 	c.mu.Lock()
-	was := c.refused != "" && b.Trouble == nil
+	was := b.Trouble == nil && c.loader.down.Load() == nil && (c.refused != "" || !c.wasRead) // an earlier process may have left one
 	if was {
-		c.refused = ""
+		c.refused, c.wasRead = "", true
 	}
 	c.mu.Unlock()
 	if was {

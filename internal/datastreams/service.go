@@ -223,6 +223,7 @@ type connection struct {
 	worker   string
 	seen     time.Time // when a worker last spoke of this connection
 	refused  string
+	wasRead  bool // a worker of this process's time has read the account
 }
 
 // laneID names a lane of a stream.

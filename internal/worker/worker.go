@@ -79,8 +79,14 @@ func New(cfg Config) *Worker {
 // where they stand.
 func (w *Worker) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	heard := make(chan struct{}, 1)
+	group.Go(func() error { return w.sayWaiting(ctx, heard) })
 	group.Go(func() error {
 		return w.cfg.Orders.Watch(ctx, func(a penstock.Announcement) {
+			select {
+			case heard <- struct{}{}:
+			default:
+			}
 			for _, c := range a.Connections {
 				if h, new := w.holder(c.Name); new {
 					h.heard(a.Instance, c)
@@ -92,6 +98,29 @@ func (w *Worker) Run(ctx context.Context) error {
 		})
 	})
 	return group.Wait()
+}
+
+// silentFor is how long nothing may be heard of data-streams before it is said.
+const silentFor = 5 * time.Second
+
+// sayWaiting says, once for each silence, that data-streams is not there.
+func (w *Worker) sayWaiting(ctx context.Context, heard <-chan struct{}) error {
+	for silent := false; ; {
+		select {
+		case <-heard:
+			if silent {
+				w.cfg.Log.Info("data-streams is there")
+			}
+			silent = false
+		case <-time.After(silentFor):
+			if !silent {
+				w.cfg.Log.Warn("waiting for data-streams: it is not heard on the message server")
+			}
+			silent = true
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (w *Worker) holder(connection string) (h *holder, new bool) {
