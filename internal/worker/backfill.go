@@ -65,17 +65,30 @@ func (r *run) beginBackfill(place cursor.Pass) error {
 	})
 }
 
-// countObjects learns how many objects there are, for the progress shown; that
-// it fails matters to nothing else.
+// countObjects learns how many objects there are, for the progress shown, while
+// they are read: the answer may have to wait for its turn, and that it fails
+// matters to nothing else. The run stops it when it ends.
 func (r *run) countObjects() {
-	hits, err := r.h.client.Search(r.ctx, hubspot.SearchRequest{
-		Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1,
-	})
-	if err != nil {
-		r.h.log.Debug("the number of objects is not known", "stream", r.stream.Name, "error", err)
+	if r.stopCounting != nil {
 		return
 	}
-	r.total.Store(int64(hits.Total))
+	ctx, cancel := context.WithCancel(r.ctx)
+	counted := make(chan struct{})
+	r.stopCounting = func() {
+		cancel()
+		<-counted
+	}
+	go func() {
+		defer close(counted)
+		hits, err := r.h.client.Search(ctx, hubspot.SearchRequest{
+			Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1,
+		})
+		if err != nil {
+			r.h.log.Debug("the number of objects is not known", "stream", r.stream.Name, "error", err)
+			return
+		}
+		r.total.Store(int64(hits.Total))
+	}()
 }
 
 // only is the table with the named properties alone.
@@ -132,7 +145,7 @@ func (r *run) listOnce(place cursor.Pass, made func(cursor.Pass, stretch) draft)
 		if wanted := f.unanswered(objects); len(wanted) > 0 {
 			r.doubts = append(r.doubts, wanted...)
 		}
-		if r.total.Load() == 0 && r.lane == penstock.Backfill && f.page.Next != "" {
+		if r.lane == penstock.Backfill && f.page.Next != "" {
 			r.countObjects()
 		}
 		if f.end {

@@ -54,11 +54,13 @@ type run struct {
 	read      atomic.Int64
 	total     atomic.Int64
 	late      time.Duration
-	fills     bool         // only some properties are read, for rows that lack them
-	long      atomic.Bool  // the properties do not fit in a URL
-	atOnce    atomic.Int64 // objects a page, where full pages are too heavy; 0 for full ones
-	doubts    []penstock.Want
-	proved    stretch // of a list, by the rows still in hand at its end
+
+	stopCounting func()       // ends the question how many objects there are; nil before it was asked
+	fills        bool         // only some properties are read, for rows that lack them
+	long         atomic.Bool  // the properties do not fit in a URL
+	atOnce       atomic.Int64 // objects a page, where full pages are too heavy; 0 for full ones
+	doubts       []penstock.Want
+	proved       stretch // of a list, by the rows still in hand at its end
 
 	mu      sync.Mutex
 	pending []observed // published, not known to be committed
@@ -111,6 +113,9 @@ func (r *run) do() (penstock.Outcome, error) {
 	}
 	if sentErr := r.sent(); err == nil {
 		err = sentErr
+	}
+	if r.stopCounting != nil {
+		r.stopCounting()
 	}
 	switch {
 	case err == nil:
