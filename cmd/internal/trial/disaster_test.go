@@ -19,6 +19,8 @@ func quiet(contacts int) hubspotsim.Options {
 		Seed: 7, Latency: 20 * time.Millisecond, IndexLag: time.Second, Window: 190,
 		Counts:     map[string]int{"contacts": contacts, "companies": 2000, "deals": 1000},
 		Properties: map[string]int{"contacts": 25, "companies": 25, "deals": 25},
+
+		ArchiveTouches: true,
 	}
 }
 
