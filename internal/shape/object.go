@@ -78,7 +78,8 @@ func (r *reading) accept(d *draft, id int64) {
 	b.columns[0].putLong(b.rows, id)
 	b.endRow(row)
 	o := Object{Updated: row.updated.ms, Archived: d.archived}
-	if !d.archived && (len(d.merged[mergedIDs]) > 0 || len(d.merged[mergedVIDs]) > 0) {
+	// An archived winner buries its losers too: it may never be seen live.
+	if len(d.merged[mergedIDs]) > 0 || len(d.merged[mergedVIDs]) > 0 {
 		row.into = id
 		for _, loser := range losers(d, id) {
 			b.bury(loser, row)

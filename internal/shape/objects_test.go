@@ -87,13 +87,14 @@ var histories = []history{{
 	told: []shape.Object{{ID: "1", Updated: answered().UnixMilli()}, {ID: "2", Updated: answered().UnixMilli()},
 		{ID: "3", Updated: answered().UnixMilli()}, {ID: "4", Updated: answered().UnixMilli() + 999}},
 }, {
-	name: "archived objects keep their values, and what was merged into them is left alone",
+	name: "archived objects keep their values, and bury what was merged into them",
 	objects: `{"id":"1","properties":{"name":"a","hs_merged_object_ids":"9"},` + then + `,"archived":true,"archivedAt":"2025-06-01T00:00:00Z"},` +
 		`{"id":"2","properties":{},` + then + `,"archived":true,"archivedAt":"?"}`,
 	rows: []row{put("1", old, row{"p:name": "a", "s:why": "archived", "s:deleted": "2025-06-01T00:00:00.000Z"}),
+		put("9", old, row{"s:op": "2", "s:why": "merged", "s:merged_into": "1"}),
 		put("2", old, row{"s:why": "archived"})},
-	counts: penstock.Counts{Fetched: 2},
-	told:   []shape.Object{{ID: "1", Updated: oldMillis, Archived: true}, {ID: "2", Updated: oldMillis, Archived: true}},
+	counts: penstock.Counts{Fetched: 2, Buried: 1},
+	told:   []shape.Object{{ID: "1", Updated: oldMillis, Archived: true, Merged: []string{"9"}}, {ID: "2", Updated: oldMillis, Archived: true}},
 }, {
 	name: "merge losers are buried at the winner's version, each once, the winner never",
 	objects: `{"id":"50","properties":{"name":"w","hs_merged_object_ids":" 7; ;50;x;007;-8;7","hs_calculated_merged_vids":"7:1700000000000;8:1700000000000;50:1;"},` +

@@ -78,7 +78,7 @@ func naiveVersion(updatedAt string) string {
 
 func naiveTombstones(o naiveObject, updated string) (rows []row) {
 	merged := o.Properties["hs_merged_object_ids"]
-	if merged == nil || o.Archived {
+	if merged == nil {
 		return nil
 	}
 	losers := map[int]bool{}
