@@ -68,7 +68,7 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 func account(seed uint64) hubspotsim.Options {
 	return hubspotsim.Options{
 		Seed: seed, Hostile: true, Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond, IndexLag: time.Second,
-		Counts:         map[string]int{"contacts": 20000, "companies": 10000, "deals": 10000},
+		Counts:         map[string]int{"contacts": 25000, "companies": 13000, "deals": 12000},
 		Properties:     map[string]int{"contacts": 25, "companies": 25, "deals": 25},
 		ArchiveTouches: true,
 		Faults:         hubspotsim.Faults{Rate: 0.05, Seed: seed, Stall: time.Second},

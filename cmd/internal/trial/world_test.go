@@ -232,7 +232,7 @@ func (w *world) catchUp(streams ...string) {
 }
 
 // edits a minute, each by the account itself and by mix.
-const edits = 300
+const edits = 150
 
 // churn changes the account until stop is called, one kind of change after the
 // other, while the account edits itself besides.
