@@ -22,6 +22,7 @@ type Client struct {
 	token     atomic.Pointer[string]
 	transport http.RoundTripper
 	interval  *window
+	links     *window
 	account   atomic.Pointer[AccountQuota]
 }
 
@@ -37,6 +38,8 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.interval = newWindow("ten-secondly", intervalLimit, intervalSpan, true)
 	c.interval.leave(cfg.Reserve)
+	c.links = newWindow("associations", linksLimit, linksSpan, false)
+	c.links.leave(cfg.Reserve)
 	c.UseAccount(NewAccountQuota())
 	c.SetToken(cfg.Token)
 	return c, nil
@@ -61,7 +64,7 @@ func (c *Client) UseAccount(q *AccountQuota) {
 func (c *Client) Quota() QuotaState {
 	account := c.account.Load()
 	return QuotaState{
-		Windows: []WindowState{c.interval.state(), account.search.state()},
+		Windows: []WindowState{c.interval.state(), account.search.state(), c.links.state()},
 		Daily:   account.daily.state(),
 	}
 }
@@ -104,8 +107,17 @@ type question struct {
 	path    string
 	query   string // encoded
 	body    []byte // nil: GET, else POST; every question only reads
-	search  bool   // whether it counts as a search and not in the ten-second window
-	partial bool   // whether 207 is a good answer too
+	counted counted
+	partial bool // whether 207 is a good answer too
 	verify  verifier
 	decoded any // where the body goes, unless nil
 }
+
+// counted names the window that a question is counted in, and in no other.
+type counted int
+
+const (
+	byInterval     counted = iota // the only one of which answers say what is left
+	bySearch                      // of the account
+	byAssociations                // of the credential
+)

@@ -24,6 +24,8 @@ const (
 	OwnersFamily     Family = "owners"
 	SchemasFamily    Family = "schemas"
 	AccountFamily    Family = "account-info"
+
+	AssociationsFamily Family = "associations" // from v4 on
 )
 
 // DefaultVersion is the version of every family that a Config does not name:
@@ -73,14 +75,15 @@ func (cfg Config) complete() (Config, error) {
 	if !(cfg.Reserve >= 0 && cfg.Reserve < 1) {
 		return cfg, fmt.Errorf("hubspot client: the reserved share is %v: give one from 0 to below 1", cfg.Reserve)
 	}
-	version := regexp.MustCompile(`^(v[0-9]+|[0-9]{4}-[0-9]{2}(-beta)?)$`)
-	families := []Family{ObjectsFamily, PropertiesFamily, PipelinesFamily, OwnersFamily, SchemasFamily, AccountFamily}
+	families := []Family{
+		ObjectsFamily, PropertiesFamily, PipelinesFamily, OwnersFamily, SchemasFamily, AccountFamily, AssociationsFamily,
+	}
 	for family, v := range cfg.Versions {
 		if !slices.Contains(families, family) {
 			return cfg, fmt.Errorf("hubspot client: there is no family %q of endpoints: name one of %v", family, families)
 		}
-		if !version.MatchString(v) {
-			return cfg, fmt.Errorf("hubspot client: version %q of %s: give one such as %q or \"v3\"", v, family, DefaultVersion)
+		if err := checkVersion(v); err != nil {
+			return cfg, fmt.Errorf("hubspot client: version of %s: %w", family, err)
 		}
 	}
 	cfg.Versions = maps.Clone(cfg.Versions)
@@ -89,6 +92,13 @@ func (cfg Config) complete() (Config, error) {
 	cfg.Headers = orDefault(cfg.Headers, 110*time.Second)
 	cfg.Idle = orDefault(cfg.Idle, 30*time.Second)
 	return cfg, nil
+}
+
+func checkVersion(v string) error {
+	if !regexp.MustCompile(`^(v[0-9]+|[0-9]{4}-[0-9]{2}(-beta)?)$`).MatchString(v) {
+		return fmt.Errorf("%q is no version: give one such as %q or \"v3\"", v, DefaultVersion)
+	}
+	return nil
 }
 
 func orDefault[T int | time.Duration](value, standard T) T {

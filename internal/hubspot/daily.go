@@ -1,6 +1,8 @@
 package hubspot
 
 import (
+	"errors"
+	"maps"
 	"sync"
 	"time"
 )
@@ -21,31 +23,50 @@ type daily struct {
 	zoneKnown bool
 	reserve   float64
 	spent     map[string]int // ours, by day
+	calls     labelled       // ours that this process knows the labels of
 	limit     int            // everybody's; 0 is unknown
 	left      int            // of limit, as of day
 	day       string         // the day that left belongs to
 	usedUp    time.Time      // until then HubSpot has refused
 }
 
-// spend takes one call from the budget, or says until when there is none.
-func (d *daily) spend() (until time.Time, ok bool) {
+// spend takes one call from the budget, or says until when there is none for
+// calls of the priority.
+func (d *daily) spend(priority int, label Label) *Error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
 	day := d.turn(now)
 	if now.Before(d.usedUp) {
-		return d.usedUp, false
+		return &Error{Kind: Daily, ResetsAt: d.usedUp}
 	}
 	if d.limit > 0 && d.left <= 0 {
 		d.usedUp, d.limit = d.refused(now), 0
-		return d.usedUp, false
+		return &Error{Kind: Daily, ResetsAt: d.usedUp}
 	}
-	if d.limit > 0 && d.spent[day] >= int(float64(d.limit)*(1-d.reserve)+1e-9) {
-		return d.refused(now), false
+	if d.limit > 0 {
+		budget := int(float64(d.limit)*(1-d.reserve) + 1e-9)
+		switch left := min(d.left, budget-d.spent[day]); {
+		case left <= 0:
+			return &Error{Kind: Daily, ResetsAt: d.refused(now)}
+		case left <= keptBack(priority, budget):
+			return &Error{Kind: Daily, ResetsAt: d.refused(now), Err: errKeptBack}
+		}
 	}
 	d.spent[day]++
+	d.calls.add(day, label, 1)
 	d.left--
-	return time.Time{}, true
+	return nil
+}
+
+var errKeptBack = errors.New("the rest of the day's calls is kept for more urgent reading")
+
+// keptBack is how many calls of a day's budget those of a priority leave
+// untouched: when a day runs short, what can wait for tomorrow stops first. The
+// most urgent, of priority 0, may use all.
+func keptBack(priority, budget int) int {
+	percent := [...]int{0, 2, 4, 6, 10, 25}
+	return budget * percent[min(max(priority, 0), len(percent)-1)] / 100
 }
 
 // learn takes over what an answer says. Answers overtake each other, and
@@ -95,6 +116,7 @@ func (d *daily) turn(now time.Time) string {
 			delete(d.spent, old)
 		}
 	}
+	d.calls.forget(d.day, day)
 	d.day, d.limit, d.left = day, 0, 0
 	return day
 }
@@ -119,6 +141,7 @@ func (d *daily) useZone(zone *time.Location) {
 		d.limit, d.left = limit, left
 		if !known {
 			d.spent[day] += moved
+			d.calls.move(before, day)
 		}
 	}
 }
@@ -126,8 +149,8 @@ func (d *daily) useZone(zone *time.Location) {
 // moveTo adds what was spent here, and takes along where midnight is.
 func (d *daily) moveTo(to *daily) {
 	d.mu.Lock()
-	zone, known, spent := d.zone, d.zoneKnown, d.spent
-	d.spent = map[string]int{}
+	zone, known, spent, calls := d.zone, d.zoneKnown, d.spent, d.calls
+	d.spent, d.calls = map[string]int{}, labelled{}
 	d.mu.Unlock()
 	if known {
 		to.useZone(zone)
@@ -137,6 +160,11 @@ func (d *daily) moveTo(to *daily) {
 	to.turn(time.Now())
 	for day, n := range spent {
 		to.spent[day] += n
+	}
+	for day, byLabel := range calls {
+		for label, n := range byLabel {
+			to.calls.add(day, label, n)
+		}
 	}
 }
 
@@ -157,6 +185,21 @@ func (d *daily) restore(day string, spent int) {
 	defer d.mu.Unlock()
 	d.turn(time.Now())
 	d.spent[day] = max(d.spent[day], spent)
+}
+
+func (d *daily) callsToday() map[Label]int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.calls[d.turn(time.Now())])
+}
+
+func (d *daily) restoreCalls(day string, calls map[Label]int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.turn(time.Now())
+	for label, n := range calls {
+		d.calls.add(day, label, max(0, n-d.calls[day][label]))
+	}
 }
 
 func (d *daily) leave(share float64) {

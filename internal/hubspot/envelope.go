@@ -169,6 +169,25 @@ func each(list []byte) iter.Seq[[]byte] {
 	}
 }
 
+// valueOf is the raw value of one member of an object that has been skipped
+// before, however many it has; nil when there is none, or no object.
+func valueOf(object []byte, name string) []byte {
+	if len(object) == 0 || object[0] != '{' {
+		return nil
+	}
+	for i := skipSpace(object, 1); object[i] == '"'; {
+		quote, value := skipName(object, i)
+		end := skipValue(object, value, 2)
+		if string(object[i+1:quote]) == name {
+			return object[value:end]
+		}
+		if i = skipSpace(object, end); object[i] == ',' {
+			i = skipSpace(object, i+1)
+		}
+	}
+	return nil
+}
+
 // The functions below return the index behind what they skip, or -1 when it
 // is not there.
 

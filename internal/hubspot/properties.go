@@ -39,6 +39,13 @@ type Property struct {
 	Stamp int64     `json:"-"` // taken before that answer was asked for
 }
 
+// Computed tells whether HubSpot makes the property's values itself, and so may
+// change them without a new modification date. The calculated flag alone does
+// not tell: many computed ones have it false.
+func (p Property) Computed() bool {
+	return p.Calculated || p.CalculationFormula != "" || strings.HasPrefix(p.FieldType, "calculation_")
+}
+
 // An Option is one value that an enumeration property may have.
 type Option struct {
 	Label        string `json:"label"`

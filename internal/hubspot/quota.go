@@ -11,14 +11,17 @@ import (
 const (
 	intervalSpan  = 10 * time.Second
 	intervalLimit = 100
+	linksSpan     = 10 * time.Second
+	linksLimit    = 100 // older documentation; newer one only says that the ten-second limit does not hold for them
 	searchSpan    = time.Second
 	searchLimit   = 5
 	searchReserve = 0.2 // search is shared by all tools of an account, and its answers never say what is left
 )
 
 // An AccountQuota holds the limits that all credentials of one HubSpot account
-// share: searches a second and calls a day. The ten-second limit is a
-// credential's own and lives in its Client.
+// share: searches a second and calls a day. The two ten-second limits, of
+// association reads and of the rest, are a credential's own and live in its
+// Client.
 type AccountQuota struct {
 	search *window
 	daily  daily
@@ -28,7 +31,7 @@ type AccountQuota struct {
 func NewAccountQuota() *AccountQuota {
 	q := &AccountQuota{
 		search: newWindow("search", searchLimit, searchSpan, false),
-		daily:  daily{zone: time.UTC, spent: map[string]int{}},
+		daily:  daily{zone: time.UTC, spent: map[string]int{}, calls: labelled{}},
 	}
 	q.search.leave(searchReserve)
 	return q
@@ -44,6 +47,16 @@ func (q *AccountQuota) Spent(day string) int { return q.daily.spentOn(day) }
 // Restore says how many calls an earlier process made on a day. It never
 // lowers what is known.
 func (q *AccountQuota) Restore(day string, spent int) { q.daily.restore(day, spent) }
+
+// Calls is how many calls of the account's current day were made with each
+// label, those without one under the zero Label.
+func (q *AccountQuota) Calls() map[Label]int { return q.daily.callsToday() }
+
+// RestoreCalls says how many calls an earlier process made with each label on
+// a day. It never lowers what is known, and adds nothing to what is Spent.
+func (q *AccountQuota) RestoreCalls(day string, calls map[Label]int) {
+	q.daily.restoreCalls(day, calls)
+}
 
 func (q *AccountQuota) useZone(zone *time.Location) { q.daily.useZone(zone) }
 

@@ -140,8 +140,11 @@ type exchange struct {
 // may have been replaced during the wait.
 func (c *Client) turn(ctx context.Context, q question) (*exchange, *Error) {
 	x := &exchange{window: c.interval, account: c.account.Load()}
-	if q.search {
+	switch q.counted {
+	case bySearch:
 		x.window = x.account.search
+	case byAssociations:
+		x.window = c.links
 	}
 	if err := x.window.take(ctx); err != nil {
 		return nil, &Error{Err: err}
@@ -151,9 +154,9 @@ func (c *Client) turn(ctx context.Context, q question) (*exchange, *Error) {
 		x.window.unused()
 		return nil, &Error{Kind: Unauthorized, Err: errNoToken, final: true}
 	}
-	if until, ok := x.account.daily.spend(); !ok {
+	if failure := x.account.daily.spend(priorityOf(ctx), labelOf(ctx)); failure != nil {
 		x.window.unused()
-		return nil, &Error{Kind: Daily, ResetsAt: until}
+		return nil, failure
 	}
 	return x, nil
 }
@@ -166,7 +169,7 @@ func (x *exchange) learn(q question) {
 		x.window.hold(x.window.span)
 	}
 	var left *remaining
-	if !q.search {
+	if q.counted == byInterval {
 		left = intervalLeft(x.resp.Header)
 	}
 	x.window.answered(left)

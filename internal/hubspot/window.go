@@ -290,7 +290,9 @@ type priorityKey struct{}
 
 // WithPriority marks the calls made with the context: among those that wait
 // for a slot of a window the lowest priority goes first, whoever came first
-// among equals. Without it the priority is 0.
+// among equals. When the day's budget is known and runs short, calls of
+// priority 5 and above are refused when a quarter of ours is left, those of 4
+// at 10 %, of 3 at 6 %, of 2 at 4 %, of 1 at 2 %. Without it the priority is 0.
 func WithPriority(ctx context.Context, priority int) context.Context {
 	return context.WithValue(ctx, priorityKey{}, priority)
 }

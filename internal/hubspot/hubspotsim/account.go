@@ -28,7 +28,7 @@ type Account struct {
 	tables []*table
 	names  map[string]*table
 	owners []Owner
-	links  links
+	links  []*links
 	edits  uint64
 
 	routes  []route
@@ -36,6 +36,7 @@ type Account struct {
 	meter   *meter
 	faulty  *faulty
 	blocked blocked
+	grants  *grants
 }
 
 // New makes the account that the options describe.
@@ -58,8 +59,9 @@ func New(o Options) (*Account, error) {
 	if err := a.checkNames(); err != nil {
 		return nil, err
 	}
-	a.links = newLinks()
+	a.links = newLinks(o.Seed, a.names)
 	a.meter = newMeter(o, zone)
+	a.grants = newGrants(o)
 	a.faulty, err = newFaulty(o.Faults)
 	return a, err
 }

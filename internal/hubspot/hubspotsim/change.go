@@ -37,8 +37,11 @@ func (a *Account) indexed(id int64, now time.Time) int64 {
 // edit gives the object a new version, made from its present one.
 func (a *Account) edit(r *record, alter func(*version)) {
 	now := time.Now()
-	v := *r.now()
+	old := r.now()
+	v := *old
+	v.cause = byUsers
 	alter(&v)
+	r.remember(old.values, &v, now.UnixMilli())
 	v.indexed = a.indexed(r.id, now)
 	r.put(v, now.UnixMilli())
 }
@@ -72,18 +75,18 @@ func (a *Account) Create(objectType string, values map[string]string) (id int64,
 		if err := t.check(values); err != nil {
 			return err
 		}
-		id = a.add(t, maps.Clone(values))
+		id = a.add(t, maps.Clone(values), byUsers)
 		return nil
 	})
 	return id, err
 }
 
 // add makes a live object from the values, which it keeps.
-func (a *Account) add(t *table, values map[string]string) int64 {
+func (a *Account) add(t *table, values map[string]string, why cause) int64 {
 	now := time.Now()
 	id := t.newID()
 	r := t.open(id)
-	r.created = now.UnixMilli()
+	r.created, r.first, r.cause = now.UnixMilli(), values, why
 	r.versions = []version{{updated: r.created, values: values, indexed: a.indexed(id, now)}}
 	return id
 }
@@ -127,23 +130,6 @@ func with(old, values map[string]string) map[string]string {
 	maps.Copy(all, old)
 	maps.Copy(all, values)
 	return all
-}
-
-// Drift sets a value as HubSpot does for calculated properties: the
-// modification date stays.
-func (a *Account) Drift(objectType string, id int64, property, value string) error {
-	values := map[string]string{property: value}
-	return a.change(objectType, func(t *table) error {
-		if err := t.check(values); err != nil {
-			return err
-		}
-		r, err := t.liveRecord(id)
-		if err != nil {
-			return err
-		}
-		a.edit(r, func(v *version) { v.values = with(v.values, values) })
-		return nil
-	})
 }
 
 // BulkTouch sets the modification date of the first n live objects to one
@@ -215,7 +201,10 @@ func (a *Account) Erase(objectType string, id int64) error {
 		if _, s, ok := t.find(id); !ok || s == merged || s == erased {
 			return fmt.Errorf("erase %s %d: %w", t.kind.singular, id, ErrNotFound)
 		}
-		a.edit(t.open(id), func(v *version) { *v = version{state: erased, updated: v.updated} })
+		a.eraseLinks(t, id)
+		r := t.open(id)
+		r.first, r.past = nil, nil
+		a.edit(r, func(v *version) { *v = version{state: erased, updated: v.updated} })
 		return nil
 	})
 }
@@ -251,13 +240,15 @@ func (a *Account) merge(t *table, primary, other int64) int64 {
 	values["hs_merged_object_ids"] = strings.Join(mergedIDs, ";")
 	winner := primary
 	if a.options.PreservePrimaryID {
-		a.edit(t.open(primary), func(v *version) { v.values, v.updated = values, time.Now().UnixMilli() })
+		a.edit(t.open(primary), func(v *version) {
+			v.values, v.updated, v.cause = values, time.Now().UnixMilli(), byMerge
+		})
 	} else {
-		winner = a.add(t, values)
+		winner = a.add(t, values, byMerge)
 	}
 	for _, id := range []int64{primary, other} {
 		if id != winner {
-			a.links.move(a, t, id, winner)
+			a.moveLinks(t, id, winner)
 			a.edit(t.open(id), func(v *version) { *v = version{state: merged, updated: v.updated, into: winner} })
 		}
 	}
@@ -292,14 +283,17 @@ func (a *Account) AddProperty(objectType string, p Property) error {
 				break
 			}
 		}
-		fill := uint64(0)
+		gen, fill := usualGenerator(p.Type), uint64(0)
+		if gen == genDecimal && p.computed() {
+			gen = genCalculated
+		}
 		if p.Filled {
 			fill = 70
 		}
 		if p.Created.IsZero() {
 			p.Created = time.Now()
 		}
-		t.props = newPropertySet(t.kind, append(all, newProperty(p, usualGenerator(p.Type), fill)))
+		t.props = newPropertySet(t.kind, append(all, newProperty(p, gen, fill)))
 		return nil
 	})
 }

@@ -8,7 +8,8 @@ import (
 
 // Churn edits the account until the context ends, on average perMinute times
 // a minute: mostly updates, now and then a creation, an archiving, a
-// restoration, a merge or a new association. It returns nil.
+// restoration, a merge, a drift of calculated values, or an association that
+// comes or goes. It returns nil.
 func (a *Account) Churn(ctx context.Context, perMinute float64) error {
 	if perMinute <= 0 {
 		<-ctx.Done()
@@ -44,7 +45,7 @@ func (a *Account) stir(random *rand.Rand) {
 	r := a.some(t, random)
 	switch kind := random.IntN(100); {
 	case kind < 12:
-		a.add(t, t.invented(random))
+		a.add(t, t.invented(random), byUsers)
 	case r == nil:
 	case kind < 18:
 		a.archive(r)
@@ -54,6 +55,10 @@ func (a *Account) stir(random *rand.Rand) {
 		}
 	case kind < 24:
 		a.restoreAny(t)
+	case kind < 27:
+		a.recalculate(r)
+	case kind < 31:
+		a.relink(t, r.id, random)
 	default:
 		a.edit(r, func(v *version) {
 			v.updated = time.Now().UnixMilli()
@@ -64,16 +69,52 @@ func (a *Account) stir(random *rand.Rand) {
 
 // some opens a live object of the type, nil if luck finds none.
 func (a *Account) some(t *table, random *rand.Rand) *record {
+	if id := t.someID(random); id != 0 {
+		return t.open(id)
+	}
+	return nil
+}
+
+// someID is the id of a live object of the type, 0 if luck finds none.
+func (t *table) someID(random *rand.Rand) int64 {
 	for range 8 {
+		if t.layout.n == 0 {
+			return 0
+		}
 		id := t.layout.id(random.Int64N(t.layout.n))
 		if len(t.order) > 0 && random.IntN(3) == 0 {
 			id = t.order[random.IntN(len(t.order))].id
 		}
-		if r, err := t.liveRecord(id); err == nil {
-			return r
+		if t.isLive(id) {
+			return id
 		}
 	}
-	return nil
+	return 0
+}
+
+// relink associates a live object with some other in some way, or takes all
+// of that back where they are associated already.
+func (a *Account) relink(t *table, id int64, random *rand.Rand) {
+	var fitting []*links
+	for _, l := range a.links {
+		if l.tables[0] == t || l.tables[1] == t {
+			fitting = append(fitting, l)
+		}
+	}
+	if len(fitting) == 0 {
+		return
+	}
+	l := fitting[random.IntN(len(fitting))]
+	at := side(0)
+	if l.tables[1] == t {
+		at = 1
+	}
+	other := l.tables[at.other()].someID(random)
+	if own := l.of(at, id, linkQuery{limit: 20, pass: l.tables[at.other()].isLive}); len(own) > 0 && random.IntN(2) == 0 {
+		l.put(at, id, own[random.IntN(len(own))].to, 0)
+	} else if other != 0 {
+		l.join(at, id, other, plain<<random.IntN(len(l.kinds)))
+	}
 }
 
 // restoreAny brings the first archived object back.

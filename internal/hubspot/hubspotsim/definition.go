@@ -17,6 +17,7 @@ type definition struct {
 	Options          []option     `json:"options"`
 	DisplayOrder     int          `json:"displayOrder"`
 	Calculated       bool         `json:"calculated"`
+	Formula          string       `json:"calculationFormula,omitempty"`
 	ExternalOptions  bool         `json:"externalOptions"`
 	ReferencedType   string       `json:"referencedObjectType,omitempty"`
 	HasUniqueValue   bool         `json:"hasUniqueValue"`
@@ -53,7 +54,7 @@ func (p *property) definition(k kind) definition {
 	}
 	d := definition{
 		Name: p.Name, Label: p.Label, Type: p.Type, FieldType: p.FieldType, GroupName: group, Options: []option{},
-		DisplayOrder: -1, Calculated: p.Calculated, ReferencedType: p.ReferencesTo, ExternalOptions: p.ReferencesTo != "",
+		DisplayOrder: -1, Calculated: p.Calculated, Formula: p.CalculationFormula, ReferencedType: p.ReferencesTo, ExternalOptions: p.ReferencesTo != "",
 		HubSpotDefined: p.Created.IsZero(), DataSensitivity: p.Sensitivity,
 		ModificationMeta: modification{Archivable: !p.Created.IsZero(), ReadOnlyDefinition: p.Created.IsZero(), ReadOnlyValue: p.readOnly()},
 	}

@@ -24,7 +24,7 @@ type Faults struct {
 // means every request.
 var faultRoutes = map[string][]string{
 	"500": nil, "502": nil, "503": nil, "504": nil, "524": nil,
-	"401":   nil, // once, though the token is good
+	"401":   nil, // once, though the token is good; never where tokens come from
 	"423":   nil, // locked
 	"477":   nil, // moving between data centres, with Retry-After
 	"429":   nil, // the limit of the request's own window, though it has room
@@ -166,7 +166,7 @@ func (f *faulty) pick(route string, h uint64) string {
 	for _, kind := range f.kinds {
 		routes := faultRoutes[kind]
 		switch {
-		case routes != nil && !slices.Contains(routes, route):
+		case routes != nil && !slices.Contains(routes, route) || kind == "401" && route == "token":
 			continue
 		case len(fitting) > 0 && f.hits[kind] > f.hits[fitting[0]]:
 			continue

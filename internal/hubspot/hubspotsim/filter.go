@@ -140,6 +140,7 @@ func (g *group) narrow(d dimension, f filter) error {
 	case "NEQ":
 		g.tests = append(g.tests, func(v *view) bool { return v.in(d) != low })
 	case "IN":
+		r = span{slices.Min(bounds), slices.Max(bounds) + 1}
 		g.tests = append(g.tests, func(v *view) bool { return slices.Contains(bounds, v.in(d)) })
 	case "NOT_IN":
 		g.tests = append(g.tests, func(v *view) bool { return !slices.Contains(bounds, v.in(d)) })

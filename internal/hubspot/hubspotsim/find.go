@@ -6,19 +6,23 @@ import (
 	"strconv"
 )
 
-// fewRanks is how many objects are looked at one by one rather than cleverly.
-const fewRanks = 20_000
+// hitCost is how many times as long it takes to collect and sort a hit as to
+// look at an object and leave it.
+const hitCost = 16
 
 // search finds the hits of a page among what the index knew at the time, and
 // the number of all hits.
 func (t *table) search(s search, at int64) ([]view, int64) {
+	s.stale = t.drifted.now() - t.drifted.indexed(at)
 	hits, total := t.baseHits(s)
 	for _, r := range t.order {
 		v, ok := r.asIndexed(at)
 		if !ok || v.state != live {
 			continue
 		}
-		if hit := r.view(v); s.holds(&hit) {
+		hit := r.view(v)
+		hit.drift -= s.stale
+		if s.holds(&hit) {
 			hits = append(hits, hit)
 			total++
 		}
@@ -49,12 +53,12 @@ func (s search) holds(v *view) bool {
 // baseHits finds at least the hits up to the page's end among the objects
 // that never changed, and counts all of them.
 func (t *table) baseHits(s search) ([]view, int64) {
-	if s.text && s.by == byID || len(s.groups) > 1 || len(s.groups) == 1 && len(s.groups[0].tests) > 0 {
-		return t.scan(s)
-	}
-	everything, _ := newGroup(t, nil) // no filter, no error
 	if len(s.groups) == 0 {
+		everything, _ := newGroup(t, nil) // no filter, no error
 		s.groups = []group{everything}
+	}
+	if s.text && s.by == byID || len(s.groups) > 1 || len(s.groups[0].tests) > 0 {
+		return t.scan(s)
 	}
 	b := t.layout.box(s.groups[0])
 	total := t.layout.count(b)
@@ -63,31 +67,38 @@ func (t *table) baseHits(s search) ([]view, int64) {
 			total--
 		}
 	}
-	enough := int64(s.offset + s.limit + sameInstant) // a group of the same date is not cut
-	if s.limit == 0 {
+	if s.limit == 0 || total == 0 {
 		return nil, total
 	}
+	enough := int64(s.offset + s.limit + sameInstant) // a group of the same date is not cut
 	by, down := s.by, s.down
-	if d := b.narrowest(); b[d].size() <= fewRanks {
-		by, down, enough = d, false, fewRanks
+	if d := b.narrowest(); s.by != d && b[d].size()*hitCost < enough*b[s.by].size()/total {
+		by, down, enough = d, false, total // all hits, to be sorted: quicker than walking in the order of the answer
 	}
 	var hits []view
 	t.layout.each(b, by, down, func(i int64) bool {
-		if t.changed[t.layout.id(i)] == nil {
-			hits = append(hits, t.baseView(i))
+		if v := t.baseView(i); t.changed[v.id] == nil {
+			v.drift -= s.stale
+			hits = append(hits, v)
 		}
 		return int64(len(hits)) < enough
 	})
 	return hits, total
 }
 
-// scan looks at every object that never changed.
+// scan looks at every object of each group's ranges that never changed.
 func (t *table) scan(s search) (hits []view, total int64) {
-	for i := range t.layout.n {
-		v := t.baseView(i)
-		if s.holds(&v) && t.changed[v.id] == nil {
-			hits = append(hits, v)
-		}
+	for n, g := range s.groups {
+		b := t.layout.box(g)
+		t.layout.each(b, b.narrowest(), false, func(i int64) bool {
+			v := t.baseView(i)
+			v.drift -= s.stale
+			found := slices.ContainsFunc(s.groups[:n], func(before group) bool { return before.holds(&v) })
+			if !found && g.holds(&v) && t.changed[v.id] == nil {
+				hits = append(hits, v)
+			}
+			return true
+		})
 	}
 	return hits, int64(len(hits))
 }

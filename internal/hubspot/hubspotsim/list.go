@@ -3,6 +3,7 @@ package hubspotsim
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,7 +26,8 @@ const (
 // listing reads the parameters of a list of the type.
 func (a *Account) listing(q url.Values, t *table) (l listing, err error) {
 	l.archived = q.Get("archived") == "true"
-	l.shape = a.shape(t, names(q["properties"]), names(q["propertiesWithHistory"]))
+	history := names(q["propertiesWithHistory"])
+	l.shape = a.shape(t, names(q["properties"]), history)
 	l.shape.archived = l.archived
 	l.limit = 10
 	if text := q.Get("limit"); text != "" {
@@ -34,7 +36,7 @@ func (a *Account) listing(q url.Values, t *table) (l listing, err error) {
 		}
 	}
 	most := maxList
-	if len(l.shape.history) > 0 {
+	if len(history) > 0 {
 		most = maxHistory
 	}
 	if l.limit > most {
@@ -66,9 +68,12 @@ func names(params []string) []string {
 func (a *Account) shape(t *table, properties, history []string) shape {
 	s := shape{account: a.options.AccountID, picked: t.props.pick(properties)}
 	for _, name := range history {
-		if p := t.props.byName[name]; p != nil {
+		if p := t.props.byName[name]; p != nil && !slices.Contains(s.history, p) {
 			s.history = append(s.history, p)
 		}
+	}
+	if len(history) > 0 {
+		a.meter.also("history")
 	}
 	return s
 }
@@ -141,14 +146,17 @@ func (a *Account) nextAfter(views []view) int64 {
 	return last + 1
 }
 
-// appendNext appends the way to the next page. Its link names a host that is
-// not the account's: a client that follows it sees at once that it should not.
+// deadHost is where the links to next pages lead: not to the account, so that
+// a client that follows one sees at once that it should not.
+const deadHost = "https://api.hubapi.invalid"
+
+// appendNext appends the way to the next page.
 func (a *Account) appendNext(out []byte, c *call, next int64) []byte {
 	after := strconv.FormatInt(next, 10)
 	out = append(out, `,"paging":{"next":{"after":"`...)
 	out = append(out, after...)
 	out = append(out, `","link":`...)
-	out = appendString(out, "https://api.hubapi.invalid"+c.r.URL.Path+"?after="+after)
+	out = appendString(out, deadHost+c.r.URL.Path+"?after="+after)
 	return append(out, "}}"...)
 }
 

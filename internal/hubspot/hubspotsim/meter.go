@@ -4,13 +4,15 @@ import (
 	"maps"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
 
 // Counters are what the account has seen since it was made.
 type Counters struct {
-	Requests map[string]int64 `json:"requests"` // by kind: list, read, batchread, search, properties, owners, ...
+	Requests map[string]int64 `json:"requests"` // by kind: list, read, batchread, search, associations, token, ...; "history" and "401" count besides
+	Agents   map[string]int64 `json:"agents"`   // requests by the first word of the User-Agent
 	Objects  map[string]int64 `json:"objects"`  // objects served, by type name (custom objects: objectTypeId)
 	Faults   map[string]int64 `json:"faults"`   // injected faults, by kind
 
@@ -28,10 +30,11 @@ const (
 	tenSecondly   budget = iota
 	bySearch             // per second and account, apart from the ten-second limit
 	byAssociation        // ten seconds of its own
+	uncounted            // against no limit
 )
 
-// associationWindow is the limit of association reads per ten seconds.
-const associationWindow = 100
+// maxAgents bounds how many names are told apart.
+const maxAgents = 100
 
 // A window counts what happened in a rolling span of time.
 type window struct {
@@ -79,44 +82,51 @@ type meter struct {
 func newMeter(o Options, zone *time.Location) *meter {
 	m := &meter{
 		zone:         zone,
-		counters:     Counters{Requests: map[string]int64{}, Objects: map[string]int64{}, Faults: map[string]int64{}},
+		counters:     Counters{Requests: map[string]int64{}, Agents: map[string]int64{}, Objects: map[string]int64{}, Faults: map[string]int64{}},
 		windows:      map[string]*window{},
 		searches:     window{span: time.Second},
 		associations: window{span: 10 * time.Second},
 	}
 	if !o.Unlimited {
 		m.daily, m.limit = o.DailyLimit, o.Window
-		m.searches.limit, m.associations.limit = o.SearchPerSecond, associationWindow
+		m.searches.limit, m.associations.limit = o.SearchPerSecond, o.AssociationWindow
 	}
 	return m
 }
 
 // take counts a request of a credential. The policy is the name of the limit
 // that it exceeds, empty if none; the header gets what HubSpot tells of limits.
-func (m *meter) take(kind string, b budget, credential string, header http.Header) (policy string) {
+func (m *meter) take(c *call, who credential, header http.Header) (policy string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	m.counters.Requests[kind]++
-	policy = m.exceeded(now, b, credential)
+	m.counters.Requests[c.kind]++
+	agent, _, _ := strings.Cut(c.r.UserAgent(), " ")
+	if m.counters.Agents[agent] > 0 || len(m.counters.Agents) < maxAgents {
+		m.counters.Agents[agent]++
+	}
+	if c.budget == uncounted {
+		return ""
+	}
+	policy = m.exceeded(now, c.budget, who)
 	if policy != "" {
 		m.counters.Limited++
 	}
-	if b != bySearch {
-		m.tell(header, b, credential)
+	if c.budget != bySearch {
+		m.tell(header, c.budget, who)
 	}
 	return policy
 }
 
-func (m *meter) exceeded(now time.Time, b budget, credential string) string {
+func (m *meter) exceeded(now time.Time, b budget, who credential) string {
 	if day := now.In(m.zone).Format(time.DateOnly); day != m.day {
 		m.day, m.counters.Today = day, 0
 	}
-	w, policy := m.window(b, credential)
+	w, policy := m.window(b, who.window)
 	if !w.take(now) {
 		return policy
 	}
-	if m.daily > 0 && m.counters.Today >= m.daily {
+	if m.daily > 0 && !who.app && m.counters.Today >= m.daily {
 		return policyDaily
 	}
 	m.counters.Today++
@@ -141,14 +151,16 @@ func (m *meter) window(b budget, credential string) (*window, string) {
 // noLimit is what the headers of an unlimited account say.
 const noLimit = 1_000_000
 
-// tell writes the limits' headers of a static token. Answers that the
+// tell writes the limits' headers; an app has no daily limit. Answers that the
 // ten-second limit does not count say nothing about it.
-func (m *meter) tell(header http.Header, b budget, credential string) {
+func (m *meter) tell(header http.Header, b budget, who credential) {
 	set := func(name string, n int) { header.Set(name, strconv.Itoa(max(0, n))) }
-	if m.daily == 0 {
+	switch {
+	case who.app:
+	case m.daily == 0:
 		set("X-HubSpot-RateLimit-Daily", noLimit)
 		set("X-HubSpot-RateLimit-Daily-Remaining", noLimit)
-	} else {
+	default:
 		set("X-HubSpot-RateLimit-Daily", m.daily)
 		set("X-HubSpot-RateLimit-Daily-Remaining", m.daily-m.counters.Today)
 	}
@@ -162,7 +174,7 @@ func (m *meter) tell(header http.Header, b budget, credential string) {
 		return
 	}
 	set("X-HubSpot-RateLimit-Max", m.limit)
-	set("X-HubSpot-RateLimit-Remaining", m.limit-len(m.windows[credential].admitted))
+	set("X-HubSpot-RateLimit-Remaining", m.limit-len(m.windows[who.window].admitted))
 }
 
 // served counts objects of an answer.
@@ -170,6 +182,13 @@ func (m *meter) served(objectType string, n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counters.Objects[objectType] += int64(n)
+}
+
+// also counts something about a request besides its kind.
+func (m *meter) also(what string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.counters.Requests[what]++
 }
 
 // injected counts a fault.
@@ -185,7 +204,8 @@ func (a *Account) Counters() Counters {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := m.counters
-	c.Requests, c.Objects, c.Faults = maps.Clone(c.Requests), maps.Clone(c.Objects), maps.Clone(c.Faults)
+	c.Requests, c.Agents = maps.Clone(c.Requests), maps.Clone(c.Agents)
+	c.Objects, c.Faults = maps.Clone(c.Objects), maps.Clone(c.Faults)
 	c.PeakSearch, c.PeakAssociations = m.searches.peak, m.associations.peak
 	for _, w := range m.windows {
 		c.PeakWindow = max(c.PeakWindow, w.peak)

@@ -22,11 +22,15 @@ type Options struct {
 	Jitter   time.Duration // more or less, evenly
 	IndexLag time.Duration // how late the search index may be
 
-	Unlimited       bool // no limits; peaks are counted all the same
-	Window          int  // requests per rolling 10 s and credential, default 100
-	SearchPerSecond int  // searches per rolling second and account, default 5
-	DailyLimit      int  // requests per account and day, default 250,000
-	MaxURL          int  // bytes of a request's URL before it gets a 414, default 16,000
+	Unlimited         bool // no limits; peaks are counted all the same
+	Window            int  // requests per rolling 10 s and credential, default 100
+	AssociationWindow int  // association reads per rolling 10 s and account, default 100
+	SearchPerSecond   int  // searches per rolling second and account, default 5
+	DailyLimit        int  // requests per account and day, default 250,000
+	MaxURL            int  // bytes of a request's URL before it gets a 414, default 16,000
+	LinkPage          int  // associations of one object that an answer names, default 500
+
+	OAuth OAuth // a way in besides Token; with it and no Token, the only one
 
 	PreservePrimaryID bool // a merge keeps the primary's id, as in HubSpot's opt-in beta
 	ArchiveTouches    bool // archiving and restoring raise the modification date
@@ -46,9 +50,12 @@ func (o Options) withDefaults() Options {
 	o.AccountID = cmp.Or(o.AccountID, defaultAccount)
 	o.TimeZone = cmp.Or(o.TimeZone, defaultZone)
 	o.Window = cmp.Or(o.Window, 100)
+	o.AssociationWindow = cmp.Or(o.AssociationWindow, 100)
+	o.LinkPage = cmp.Or(o.LinkPage, 500)
 	o.SearchPerSecond = cmp.Or(o.SearchPerSecond, 5)
 	o.DailyLimit = cmp.Or(o.DailyLimit, 250_000)
 	o.MaxURL = cmp.Or(o.MaxURL, 16_000)
+	o.OAuth.AccessLife = cmp.Or(o.OAuth.AccessLife, 30*time.Minute)
 	o.Counts = maps.Clone(o.Counts)
 	if o.Counts == nil {
 		o.Counts = defaultCounts()

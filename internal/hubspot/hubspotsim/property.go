@@ -10,18 +10,19 @@ import (
 // A Property is the definition of a property, as HubSpot's properties API
 // shows it.
 type Property struct {
-	Name         string    // internal name
-	Label        string    // defaults to the name
-	Type         string    // string, number, datetime, date, enumeration, bool, phone_number
-	FieldType    string    // defaults to a usual one for the type
-	Group        string    // defaults to the type's own
-	Options      []string  // values of an enumeration
-	Calculated   bool      // HubSpot computes it; it changes without a newer modification date
-	Sensitivity  string    // non_sensitive (default), sensitive or highly_sensitive
-	Filled       bool      // base objects have a value at once, without a newer modification date
-	ReferencesTo string    // OWNER where the value is an owner's id
-	Created      time.Time // zero: HubSpot's own, without a date
-	ArchivedAt   time.Time // zero unless archived
+	Name               string    // internal name
+	Label              string    // defaults to the name
+	Type               string    // string, number, datetime, date, enumeration, bool, phone_number
+	FieldType          string    // defaults to a usual one for the type
+	Group              string    // defaults to the type's own
+	Options            []string  // values of an enumeration
+	Calculated         bool      // HubSpot computes it; it changes without a newer modification date
+	CalculationFormula string    // another sign of the same
+	Sensitivity        string    // non_sensitive (default), sensitive or highly_sensitive
+	Filled             bool      // base objects have a value at once, without a newer modification date
+	ReferencesTo       string    // OWNER where the value is an owner's id
+	Created            time.Time // zero: HubSpot's own, without a date
+	ArchivedAt         time.Time // zero unless archived
 }
 
 // A generator says how a property's value follows from an object's index.
@@ -43,6 +44,7 @@ const (
 	genBool
 	genPhone
 	genOwner
+	genCalculated
 )
 
 // A property is a definition with what its values are made from.
@@ -168,10 +170,11 @@ func propertiesOf(k kind, count int, hostile bool) []*property {
 			list = append(list, newProperty(Property{Name: name, Type: kind, Created: customSince()}, usualGenerator(kind), 70))
 		}
 	}
-	for i := len(list); i < count; i++ {
+	computed := calculatedOf(k)
+	for i := len(list); i < count-len(computed); i++ {
 		list = append(list, filler(i))
 	}
-	return list
+	return append(list, computed...)
 }
 
 // customSince dates what the account has added to what HubSpot brings.
@@ -244,5 +247,5 @@ func filler(i int) *property {
 
 // readOnly tells whether HubSpot alone sets the property.
 func (p *property) readOnly() bool {
-	return p.gen == genID || p.gen == genCreated || p.gen == genModified
+	return p.gen == genID || p.gen == genCreated || p.gen == genModified || p.gen == genCalculated
 }

@@ -63,24 +63,6 @@ func (t *table) appendQuoted(b []byte, v *view, p *property) []byte {
 	return append(b, '"')
 }
 
-// appendHistory appends the present value of each property as its only
-// version: the account keeps no others.
-func (t *table) appendHistory(b []byte, v *view, history []*property) []byte {
-	b = append(b, `,"propertiesWithHistory":{`...)
-	for i, p := range history {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, p.head...)
-		b = append(b, `[{"value":`...)
-		b = t.appendQuoted(b, v, p)
-		b = append(b, `,"timestamp":"`...)
-		b = appendTime(b, v.updated)
-		b = append(b, `","sourceType":"CRM_UI"}]`...)
-	}
-	return append(b, '}')
-}
-
 // appendObjects appends the objects between the brackets of a JSON array.
 func (t *table) appendObjects(b []byte, views []view, s *shape) []byte {
 	for i := range views {

@@ -53,6 +53,7 @@ type search struct {
 	text   bool // ids are compared as text
 	offset int
 	limit  int
+	stale  int64 // drifts of calculated values that the index has not seen
 }
 
 // errOdd stands for input that HubSpot fails on, such as dates at epoch 0.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -133,6 +134,45 @@ func TestSearchComparesOtherPropertiesByTheirType(t *testing.T) {
 		if got := r.page(200, "POST", "/crm/v3/objects/contacts/search", body); got.Total != want {
 			t.Errorf("%s: %d hits, want %d", body, got.Total, want)
 		}
+	}
+}
+
+func TestSearchTakesEveryConditionOfOrderOnIDs(t *testing.T) {
+	r := setup(t, unlimited(map[string]int{"deals": 1500}))
+	edit(t, r.account, "deals")
+	all := ids(truth(r.account, "deals"))
+	low, high := all[100], all[700]
+	for operator, want := range map[string][]int64{
+		"LT": all[:100], "LTE": all[:101], "GT": all[101:], "GTE": all[100:], "EQ": all[100:101], "BETWEEN": all[100:701],
+		"IN": {low, high}, "NOT_IN": slices.DeleteFunc(slices.Clone(all), func(id int64) bool { return id == low || id == high }),
+	} {
+		for _, direction := range []string{"ASCENDING", "DESCENDING"} {
+			f := map[string]any{"propertyName": "hs_object_id", "operator": operator, "value": fmt.Sprint(low), "highValue": fmt.Sprint(high)}
+			if strings.HasSuffix(operator, "IN") {
+				f["values"] = []string{fmt.Sprint(low), fmt.Sprint(high)}
+			}
+			expected := slices.Clone(want)
+			if direction == "DESCENDING" {
+				slices.Reverse(expected)
+			}
+			got := r.page(200, "POST", "/crm/objects/2026-09/deals/search", jsonOf(t, map[string]any{
+				"filters": []any{f}, "sorts": []any{map[string]string{"propertyName": "hs_object_id", "direction": direction}}, "limit": 200,
+			}))
+			if got.Total != len(want) || !slices.Equal(got.ids(), expected[:min(200, len(expected))]) {
+				t.Errorf("%s %s: %d of %d", operator, direction, got.Total, len(want))
+			}
+		}
+	}
+}
+
+func TestAnObjectThatMeetsTwoGroupsIsOneHit(t *testing.T) {
+	r := setup(t, unlimited(map[string]int{"contacts": 300}))
+	all := ids(truth(r.account, "contacts"))
+	must(t, r.account.Update("contacts", all[5], nil))
+	body := fmt.Sprintf(`{"filterGroups":[{"filters":[{"propertyName":"hs_object_id","operator":"LTE","value":"%d"}]},`+
+		`{"filters":[{"propertyName":"hs_object_id","operator":"GTE","value":"%d"}]}],"sorts":["hs_object_id"],"limit":200}`, all[9], all[3])
+	if got := r.page(200, "POST", someSearch, body); got.Total != 300 || !slices.Equal(got.ids(), all[:200]) {
+		t.Errorf("%d hits of 300", got.Total)
 	}
 }
 

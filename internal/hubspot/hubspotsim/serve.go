@@ -40,6 +40,7 @@ type route struct {
 
 func routes() []route {
 	return []route{
+		{"POST", split("oauth/token"), "token", uncounted, (*Account).answerToken},
 		{"GET", split("account-info/details"), "account", tenSecondly, (*Account).answerDetails},
 		{"GET", split("account-info/api-usage/daily/private-apps"), "account", tenSecondly, (*Account).answerUsage},
 		{"GET", split("crm/objects/{type}"), "list", tenSecondly, (*Account).answerList},
@@ -51,6 +52,9 @@ func routes() []route {
 		{"DELETE", split("crm/objects/{type}/{}"), "write", tenSecondly, (*Account).answerArchive},
 		{"POST", split("crm/objects/{type}/merge"), "write", tenSecondly, (*Account).answerMerge},
 		{"POST", split("crm/objects/{type}/gdpr-delete"), "write", tenSecondly, (*Account).answerErase},
+		{"PUT", split("crm/objects/{type}/{}/associations/{type}/{}"), "write", byAssociation, (*Account).answerLink},
+		{"PUT", split("crm/objects/{type}/{}/associations/default/{type}/{}"), "write", byAssociation, (*Account).answerDefaultLink},
+		{"DELETE", split("crm/objects/{type}/{}/associations/{type}/{}"), "write", byAssociation, (*Account).answerUnlink},
 		{"GET", split("crm/properties/{type}"), "properties", tenSecondly, (*Account).answerProperties},
 		{"GET", split("crm/properties/{type}/{}"), "properties", tenSecondly, (*Account).answerProperty},
 		{"GET", split("crm/schemas"), "schemas", tenSecondly, (*Account).answerSchemas},
@@ -73,6 +77,9 @@ func split(path string) []string { return strings.Split(path, "/") }
 
 // versions are the path segments that name a version of the API.
 var versions = []string{"v3", "v4", "2025-09", "2026-03", "2026-09", "2026-09-beta"}
+
+// tokenVersions are the same for the way to a token.
+var tokenVersions = []string{"v1", "v3", "2026-03", "2026-09"}
 
 // maxBody bounds a request's body.
 const maxBody = 10 << 20
@@ -107,7 +114,11 @@ func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // route finds what serves the call.
 func (a *Account) route(c *call) {
 	segments := strings.Split(strings.Trim(c.r.URL.EscapedPath(), "/"), "/")
-	at := slices.IndexFunc(segments, func(s string) bool { return slices.Contains(versions, s) })
+	known := versions
+	if segments[0] == "oauth" {
+		known = tokenVersions
+	}
+	at := slices.IndexFunc(segments, func(s string) bool { return slices.Contains(known, s) })
 	if at < 0 {
 		return
 	}
@@ -157,11 +168,16 @@ func (a *Account) match(c *call, r *route, segments []string) bool {
 // answer runs a call past credential, limits, latency and faults to its
 // answerer.
 func (a *Account) answer(c *call, header http.Header, out []byte) (int, []byte) {
-	token, _ := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
-	if token == "" || a.options.Token != "" && token != a.options.Token || a.isRefused() {
-		return unauthorized(out)
+	var who credential
+	if c.budget != uncounted {
+		var refuse func([]byte) (int, []byte)
+		token, _ := strings.CutPrefix(c.r.Header.Get("Authorization"), "Bearer ")
+		if who, refuse = a.credential(token); refuse != nil {
+			a.meter.also("401")
+			return refuse(out)
+		}
 	}
-	policy := a.meter.take(c.kind, c.budget, token, header)
+	policy := a.meter.take(c, who, header)
 	a.wait(c)
 	if policy != "" {
 		return limited(out, policy)

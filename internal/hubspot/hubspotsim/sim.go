@@ -12,14 +12,23 @@ import (
 //	/_sim/counters         Counters as JSON
 //	/_sim/truth/{type}     every live object with all its properties, a line each; ?archived=true for the bin
 //	/_sim/merged/{type}    a JSON object that maps merged ids to their winners
+//	/_sim/erased/{type}    a JSON list of the ids that privacy deletions took
+//	/_sim/links/{type}/{type}  every association from the one to the other, a line each
 func (a *Account) serveSim(w http.ResponseWriter, r *http.Request) {
 	what, objectType, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/_sim/"), "/")
+	objectType, otherType, pair := strings.Cut(objectType, "/")
 	_, err := a.table(objectType)
 	switch {
+	case what == "links" && pair:
+		a.streamLinks(w, objectType, otherType)
+	case pair:
+		http.NotFound(w, r)
 	case what == "counters" && objectType == "":
 		writeJSON(w, a.Counters())
 	case what == "truth" && err == nil:
 		a.streamTruth(w, r, objectType)
+	case what == "erased" && err == nil:
+		writeJSON(w, append([]int64{}, a.Erased(objectType)...))
 	case what == "merged" && err == nil:
 		winners := map[string]string{}
 		for loser, winner := range a.MergedAway(objectType) {
@@ -66,4 +75,15 @@ func (a *Account) truthLines(objectType string, s state, from int64) (lines []by
 		last = views[i].id
 	}
 	return lines, last, len(views)
+}
+
+// streamLinks writes the associations from one type to another, a line each.
+func (a *Account) streamLinks(w http.ResponseWriter, from, to string) {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	for l := range a.TrueLinks(from, to) {
+		line := appendJSON(nil, map[string]any{"from": l.From, "to": l.To, "category": l.Category, "typeId": l.TypeID, "label": l.Label})
+		if _, err := w.Write(append(line, '\n')); err != nil {
+			return
+		}
+	}
 }

@@ -23,16 +23,24 @@ type version struct {
 	archivedAt int64             // ms since 1970, 0 unless archived
 	into       int64             // the winner's id, when merged
 	values     map[string]string // what differs from the derived values; never changed
-	indexed    int64             // when the search index learns of it, ms since 1970
+	drift      int64             // how often its own calculated values moved
+	drifted    int64             // when they did last, ms since 1970
+	cause      cause
+	indexed    int64 // when the search index learns of it, ms since 1970
 }
 
 // A record is an object that differs from what the seed says, with as many of
 // its versions as the search index may still be behind.
 type record struct {
+	table    *table
 	id       int64
 	index    int64 // of the base object, -1 for one that was created
 	created  int64 // ms since 1970
 	versions []version
+
+	first map[string]string     // the values a created object began with
+	cause cause                 // of that
+	past  map[string][]revision // the values that changes set, by property, oldest first
 }
 
 func (r *record) now() *version { return &r.versions[len(r.versions)-1] }
@@ -72,7 +80,8 @@ type table struct {
 	changed map[int64]*record
 	order   []*record // the same, by id
 	made    int64     // how many objects were created
-	top     int64     // the highest id so far
+	drifted drift
+	top     int64 // the highest id so far
 }
 
 func newTable(k kind, o Options, base layout) *table {
@@ -93,14 +102,23 @@ type view struct {
 	created, updated int64
 	archivedAt       int64
 	values           map[string]string
+	drift, drifted   int64 // of calculated values: how often, and when last
 }
 
 func (t *table) baseView(i int64) view {
-	return view{id: t.layout.id(i), index: i, created: t.layout.created.at(i), updated: t.layout.modified.at(i)}
+	created := t.layout.created.at(i)
+	return view{
+		id: t.layout.id(i), index: i, created: created, updated: t.layout.modified.at(i),
+		drift: t.drifted.now(), drifted: max(created, t.drifted.last),
+	}
 }
 
 func (r *record) view(v *version) view {
-	return view{id: r.id, index: r.index, created: r.created, updated: v.updated, archivedAt: v.archivedAt, values: v.values}
+	all := &r.table.drifted
+	return view{
+		id: r.id, index: r.index, created: r.created, updated: v.updated, archivedAt: v.archivedAt, values: v.values,
+		drift: all.now() + v.drift, drifted: max(r.created, all.last, v.drifted),
+	}
 }
 
 // find gives the object as it is now; ok is false for an id that never was.
@@ -137,7 +155,7 @@ func (t *table) open(id int64) *record {
 		return r
 	}
 	i := t.layout.index(id)
-	r := &record{id: id, index: i}
+	r := &record{table: t, id: id, index: i}
 	if i >= 0 {
 		v := t.baseView(i)
 		r.created = v.created
@@ -161,7 +179,7 @@ func (t *table) openMany(ids []int64) []*record {
 		}
 		i := t.layout.index(id)
 		v := t.baseView(i)
-		opened[n] = &record{id: id, index: i, created: v.created, versions: []version{{updated: v.updated}}}
+		opened[n] = &record{table: t, id: id, index: i, created: v.created, versions: []version{{updated: v.updated}}}
 		t.changed[id] = opened[n]
 		t.order = append(t.order, opened[n])
 	}

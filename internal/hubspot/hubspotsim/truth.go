@@ -147,3 +147,81 @@ func (t *table) count() int {
 	}
 	return n
 }
+
+// A TrueLink is one way in which two live objects are associated.
+type TrueLink struct {
+	From, To int64
+	LinkType
+}
+
+// TrueLinks gives every association from the live objects of a type to live
+// ones of another, by the ids of both; two objects may be associated in
+// several ways at once. It gives nothing for types that are never associated.
+func (a *Account) TrueLinks(fromType, toType string) iter.Seq[TrueLink] {
+	return func(yield func(TrueLink) bool) {
+		for from, more := int64(0), true; more; {
+			var page []TrueLink
+			page, from, more = a.linkPage(fromType, toType, from)
+			for _, l := range page {
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// linkPage gives the associations of a page of objects, and where the next
+// page begins.
+func (a *Account) linkPage(fromType, toType string, start int64) (page []TrueLink, next int64, more bool) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	from, err := a.table(fromType)
+	if err != nil {
+		return nil, 0, false
+	}
+	to, err := a.table(toType)
+	if err != nil {
+		return nil, 0, false
+	}
+	views := from.page(start, truthPage)
+	l, at := a.between(from, to)
+	for _, v := range views {
+		next = v.id + 1
+		for _, x := range a.linked(from, to, v.id, linkQuery{limit: everyLink}) {
+			for _, kind := range l.linkTypes(at, x.set) {
+				page = append(page, TrueLink{v.id, x.to, kind})
+			}
+		}
+	}
+	return page, next, len(views) == truthPage
+}
+
+// Links maps every live contact that has any to the companies it is
+// associated with.
+func (a *Account) Links() map[int64][]int64 {
+	all := map[int64][]int64{}
+	for l := range a.TrueLinks(contactType, companyType) {
+		if known := all[l.From]; len(known) == 0 || known[len(known)-1] != l.To {
+			all[l.From] = append(known, l.To)
+		}
+	}
+	return all
+}
+
+// Erased lists the ids of a type that a privacy deletion took, in order.
+func (a *Account) Erased(objectType string) []int64 {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	t, err := a.table(objectType)
+	if err != nil {
+		return nil
+	}
+	var gone []int64
+	for _, r := range t.order {
+		if r.now().state == erased {
+			gone = append(gone, r.id)
+		}
+	}
+	return gone
+}

@@ -25,6 +25,9 @@ func (t *table) appendValue(b []byte, v *view, p *property) ([]byte, bool) {
 			return append(b, value...), true
 		}
 	}
+	if p.gen == genCalculated {
+		return t.appendCalculated(b, v, p)
+	}
 	if v.index < 0 {
 		return b, false
 	}
