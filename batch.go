@@ -27,6 +27,7 @@ type Batch struct {
 	Rejects   []Reject   `json:"rejects,omitempty"`
 	Wanted    []Want     `json:"wanted,omitempty"`
 	Inventory *Inventory `json:"inventory,omitempty"`
+	Splits    []Split    `json:"splits,omitempty"` // new ranges cut off this one, whose After ends before them
 	Begin     Cursor     `json:"begin,omitempty"`  // the first batch of a backfill: where the settled lane begins
 	Filled    []string   `json:"filled,omitempty"` // properties whose old rows now hold their values
 	Counts    Counts     `json:"counts"`
@@ -76,6 +77,14 @@ type Applied struct {
 	Wanted     int `json:"wanted"`
 }
 
+// A Split is a range that a batch cuts off its own (W3): it exists from the
+// transaction of that batch on, and its first batch follows on Cursor. A range
+// of that number that was read to its end is replaced.
+type Split struct {
+	Range  int64  `json:"range"` // its first id
+	Cursor Cursor `json:"cursor"`
+}
+
 // A Head is what the warehouse has applied of a range.
 type Head struct {
 	Stream string `json:"stream"`
@@ -110,6 +119,9 @@ const (
 	WantFill     = "a new property was read at another version of the row"
 	WantAbsent   = "a complete list no longer names it"
 	WantUnlisted = "the archived list no longer names it"
+	WantChanged  = "the object it belongs to has changed"
+	WantDiffers  = "the sweep saw another version of it"
+	WantVerify   = "verify found it differing"
 )
 
 // An Inventory says that a batch names every key in the stretch [From, To)
@@ -117,9 +129,15 @@ const (
 // that is not named and was observed before is wanted. An empty From or To
 // leaves that end open. Archived says which rows the list speaks of: the
 // archived ones, or the live ones.
+//
+// With Of the batch instead names everything that belongs to the objects Of,
+// as HubSpot answered for each of these very ids (V3): a live row whose first
+// key column is one of them, that is not named and was observed before, is
+// gone. From, To and Archived are empty then.
 type Inventory struct {
-	From     Key   `json:"from,omitempty"`
-	To       Key   `json:"to,omitempty"`
-	Archived bool  `json:"archived,omitempty"`
-	Stamp    int64 `json:"stamp"` // taken before the list was asked for
+	Of       []string `json:"of,omitempty"`
+	From     Key      `json:"from,omitempty"`
+	To       Key      `json:"to,omitempty"`
+	Archived bool     `json:"archived,omitempty"`
+	Stamp    int64    `json:"stamp"` // taken before the list was asked for
 }

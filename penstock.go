@@ -26,23 +26,27 @@ const (
 	PipelineStages  Family = "pipeline_stages"  // stages of those pipelines
 	Properties      Family = "properties"       // property definitions of every object type
 	PropertyOptions Family = "property_options" // options of enumeration properties
+	Associations    Family = "associations"     // links from the objects of one stream to those of another
+	PropertyHistory Family = "property_history" // what the chosen properties of a stream's objects were before
 )
 
 // A Stream is one kind of thing copied from a connection into one table.
 type Stream struct {
 	Name       string `json:"name"`                  // the table's name, unique in a connection
 	Family     Family `json:"family"`                // how it is read
-	ObjectType string `json:"object_type,omitempty"` // HubSpot's objectTypeId such as "0-1"; only for Objects
+	ObjectType string `json:"object_type,omitempty"` // HubSpot's objectTypeId such as "0-1"; of the objects at the beginning for Associations
+	ToType     string `json:"to_type,omitempty"`     // the objectTypeId at the end; only for Associations
+	Of         string `json:"of,omitempty"`          // the stream whose objects it belongs to; only for Associations and PropertyHistory
 	Whole      bool   `json:"whole,omitempty"`       // read whole each time, because nothing tells what changed
 }
 
 // Lanes lists the lanes that read the stream, in the order of their priority
 // for the quota.
 func (s Stream) Lanes() []Lane {
-	if s.Whole {
+	if s.Whole || s.Of != "" {
 		return []Lane{Named, Sweep}
 	}
-	return []Lane{Fresh, Settled, Named, Sweep, Backfill}
+	return []Lane{Fresh, Settled, Named, Archive, Backfill, Sweep}
 }
 
 // Dated tells whether HubSpot gives the stream's rows a modification date
@@ -71,6 +75,10 @@ func (s Stream) Key() []KeyColumn {
 		return []KeyColumn{{Name: "object_type"}, {Name: "name"}}
 	case PropertyOptions:
 		return []KeyColumn{{Name: "object_type"}, {Name: "property"}, {Name: "value"}}
+	case Associations:
+		return []KeyColumn{{Name: "from_id", Integer: true}, {Name: "to_id", Integer: true}, {Name: "type_id", Integer: true}}
+	case PropertyHistory:
+		return []KeyColumn{{Name: "id", Integer: true}, {Name: "property"}, {Name: "at"}, {Name: "n", Integer: true}}
 	}
 	return nil
 }
@@ -109,13 +117,14 @@ const (
 	Backfill Lane = "backfill" // everything, once, by id; also the values of a new property for old rows
 	Fresh    Lane = "fresh"    // what changed lately, as soon as the search index shows it
 	Settled  Lane = "settled"  // what changed, once the search index is sure to know it; moves the cursor
-	Sweep    Lane = "sweep"    // the archived list, and families that are read whole
+	Archive  Lane = "archive"  // the list of archived objects
+	Sweep    Lane = "sweep"    // everything again, to find what nothing else tells; families that are read whole
 	Named    Lane = "named"    // ids that something wants read
 )
 
 // Priority orders the lanes for the quota: the lower goes first.
 func (l Lane) Priority() int {
-	return slices.Index([]Lane{Fresh, Settled, Named, Backfill, Sweep}, l)
+	return slices.Index([]Lane{Fresh, Settled, Named, Archive, Backfill, Sweep}, l)
 }
 
 // A Schedule says how often a connection is read, and whether at all.

@@ -44,9 +44,18 @@ type Account struct {
 // Spent is how many calls of a daily budget are used. Day is the date in the
 // account's time zone.
 type Spent struct {
-	Day   string `json:"day"`
-	Calls int64  `json:"calls"`
-	Limit int64  `json:"limit"` // 0 while unknown or unlimited
+	Day   string      `json:"day"`
+	Calls int64       `json:"calls"`
+	Limit int64       `json:"limit"`        // 0 while unknown or unlimited
+	By    []LaneCalls `json:"by,omitempty"` // which of them were for what
+}
+
+// LaneCalls is how many calls a lane of a stream has made; without a stream they
+// were made for the whole account.
+type LaneCalls struct {
+	Stream string `json:"stream"`
+	Lane   Lane   `json:"lane"`
+	Calls  int64  `json:"calls"`
 }
 
 // Progress is how a run stands at its worker.
@@ -111,7 +120,9 @@ type Grant struct {
 	Epoch   string        `json:"epoch,omitempty"`
 	Heads   []Head        `json:"heads,omitempty"`  // where the lane's ranges stand
 	Fill    []string      `json:"fill,omitempty"`   // backfill: properties whose values old rows lack
-	Wanted  []Want        `json:"wanted,omitempty"` // named: the keys to read
+	Wanted  []Want        `json:"wanted,omitempty"` // named: the keys to read; of a stream that belongs to another: that one's
+	Keys    []string      `json:"keys,omitempty"`   // sweep of a stream that belongs to another: the objects to read, by id
+	Last    bool          `json:"last,omitempty"`   // no objects come after Keys
 	Lag     time.Duration `json:"lag,omitempty"`    // settled and fresh: how late the index may be
 	Back    time.Duration `json:"back,omitempty"`   // settled: begin the window earlier by this
 }

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"context"
+	"encoding/json"
 
 	"zombiezen.com/go/sqlite"
 
@@ -29,10 +30,16 @@ func (c *Catalog) RaiseCeiling(ctx context.Context, account, to int64) error {
 // Spent is what was last stored of the account's daily budget.
 func (c *Catalog) Spent(ctx context.Context, account int64) (s penstock.Spent, err error) {
 	err = c.read(ctx, "read the spent calls", func(conn *sqlite.Conn) error {
-		return each(conn, `SELECT day, calls, "limit" FROM accounts WHERE id = ?`,
+		by := ""
+		err := each(conn, `SELECT day, calls, "limit", calls_by FROM accounts WHERE id = ?`,
 			func(row *sqlite.Stmt) {
 				s = penstock.Spent{Day: row.ColumnText(0), Calls: row.ColumnInt64(1), Limit: row.ColumnInt64(2)}
+				by = row.ColumnText(3)
 			}, account)
+		if err != nil || by == "" {
+			return err
+		}
+		return json.Unmarshal([]byte(by), &s.By)
 	})
 	return s, err
 }
@@ -40,10 +47,15 @@ func (c *Catalog) Spent(ctx context.Context, account int64) (s penstock.Spent, e
 // SetSpent stores what is used of the account's daily budget, so that it
 // outlives restarts (Q1).
 func (c *Catalog) SetSpent(ctx context.Context, account int64, s penstock.Spent) error {
+	by, err := json.Marshal(s.By)
+	if err != nil {
+		return err
+	}
 	return c.write(ctx, "store the spent calls", func(conn *sqlite.Conn) error {
-		return exec(conn, `INSERT INTO accounts (id, day, calls, "limit") VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET day = excluded.day, calls = excluded.calls, "limit" = excluded."limit"`,
-			account, s.Day, s.Calls, s.Limit)
+		return exec(conn, `INSERT INTO accounts (id, day, calls, "limit", calls_by) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET day = excluded.day, calls = excluded.calls, "limit" = excluded."limit",
+				calls_by = excluded.calls_by`,
+			account, s.Day, s.Calls, s.Limit, string(by))
 	})
 }
 

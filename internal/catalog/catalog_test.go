@@ -302,3 +302,23 @@ func TestACallEndsWithItsContext(t *testing.T) {
 		t.Error("stored in a closed catalog")
 	}
 }
+
+func TestLatenessIsKeptUntilTheWindowWentBackAndTheLagForGood(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "catalog.db")
+	c, err := catalog.Open(t.Context(), path)
+	must(t, err, c.Late(t.Context(), conn, "contacts", 2*time.Hour), c.Late(t.Context(), conn, "deals", time.Hour), c.Close())
+	c = open(t, path)
+	lag, back, err := c.Lateness(t.Context(), conn)
+	must(t, err)
+	equal(t, "the lag", lag, 2*time.Hour)
+	equal(t, "what is to go back", back, map[string]time.Duration{"contacts": 2 * time.Hour, "deals": time.Hour})
+	must(t, c.WentBack(t.Context(), conn, "contacts"), c.WentBack(t.Context(), conn, "contacts"))
+	lag, back, err = c.Lateness(t.Context(), conn)
+	must(t, err)
+	equal(t, "the lag afterwards", lag, 2*time.Hour)
+	equal(t, "what is to go back still", back, map[string]time.Duration{"deals": time.Hour})
+	lag, back, err = c.Lateness(t.Context(), "another")
+	must(t, err)
+	equal(t, "another connection's lag", lag, time.Duration(0))
+	equal(t, "another connection's", back, map[string]time.Duration{})
+}

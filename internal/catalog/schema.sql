@@ -6,7 +6,16 @@ CREATE TABLE connections (
     since     INTEGER NOT NULL DEFAULT 0, -- ns since 1970; so are all times
     account   INTEGER NOT NULL DEFAULT 0,
     time_zone TEXT    NOT NULL DEFAULT '',
-    kind      TEXT    NOT NULL DEFAULT ''
+    kind      TEXT    NOT NULL DEFAULT '',
+    lag       INTEGER NOT NULL DEFAULT 0 -- ns; after the search index proved later than the one configured
+) WITHOUT ROWID;
+
+-- How much the settled window of a stream is still to go back.
+CREATE TABLE backs (
+    connection TEXT    NOT NULL,
+    stream     TEXT    NOT NULL,
+    back       INTEGER NOT NULL, -- ns
+    PRIMARY KEY (connection, stream)
 ) WITHOUT ROWID;
 
 CREATE TABLE stream_names (
@@ -23,6 +32,7 @@ CREATE TABLE accounts (
     day     TEXT    NOT NULL DEFAULT '',
     calls   INTEGER NOT NULL DEFAULT 0,
     "limit" INTEGER NOT NULL DEFAULT 0,
+    calls_by TEXT   NOT NULL DEFAULT '', -- JSON: which calls were for what
     worker  TEXT    NOT NULL DEFAULT ''
 );
 

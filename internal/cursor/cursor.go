@@ -17,8 +17,13 @@ import (
 type Pass struct {
 	After    string   `json:"after,omitempty"`    // the list's own cursor of the next page
 	Archived bool     `json:"archived,omitempty"` // the list of archived objects, which comes second
+	Below    string   `json:"below,omitempty"`    // the pass ends before this id; empty: with the list
 	Fill     []string `json:"fill,omitempty"`     // only these properties are read, for rows that lack them
+	Filled   []string `json:"filled,omitempty"`   // the properties that the last such pass has read
+	Turn     int      `json:"turn,omitempty"`     // the number of that pass
 	Done     bool     `json:"done,omitempty"`     // everything has been read once
+	Began    int64    `json:"began,omitempty"`    // of a sweep under way: when it began, on HubSpot's clock in ms since 1970
+	Swept    int64    `json:"swept,omitempty"`    // when the last sweep that came to its end had begun
 }
 
 // ParsePass reads what Cursor wrote; the empty cursor is the beginning.
@@ -29,23 +34,29 @@ func ParsePass(c penstock.Cursor) (Pass, error) {
 
 // Cursor is the place as it is committed.
 func (p Pass) Cursor() penstock.Cursor {
-	return write(p, p.After == "" && !p.Archived && !p.Done && len(p.Fill) == 0)
+	return write(p, p.After == "" && p.Below == "" && !p.Archived && !p.Done && len(p.Fill) == 0 && p.Began == 0 && p.Swept == 0)
 }
 
-// To is the place after a page whose next cursor was next; without one the
-// list is at its end.
+// To is the place after a page whose next cursor was next; without one, or
+// with one behind its end, the pass is at its end.
 func (p Pass) To(next string) Pass {
 	p.After = next
-	if next == "" {
-		p.Done, p.Fill = true, nil
+	if next == "" || p.Past(next) {
+		p.After, p.Done, p.Fill, p.Filled = "", true, nil, p.Fill
 	}
 	return p
 }
 
-// Filling is the place from which the given properties are read for all rows.
-func (p Pass) Filling(properties []string) Pass {
-	return Pass{Done: p.Done, Fill: properties}
+// Sweeping is the place with which a sweep goes on, or begins at ms now.
+func (p Pass) Sweeping(now int64) Pass {
+	if p.Began == 0 {
+		p = Pass{Began: now, Swept: p.Swept}
+	}
+	return p
 }
+
+// SweptOnce is the place after a sweep has come to its end.
+func (p Pass) SweptOnce() Pass { return Pass{Swept: p.Began} }
 
 // A Window is the stretch of modification dates that the settled lane reads,
 // both ends included, in ms since 1970. Without a To no window is under way

@@ -30,10 +30,10 @@ type catchup struct {
 // maxTries is how often a lane may fail in one catch-up.
 const maxTries = 3
 
-// wants tells whether the catch-up still needs a run of the lane; a sweep that
+// wants tells whether the catch-up still needs a run of the lane; a list that
 // is read at most once in period counts when it is that young.
-func (k *catchup) wants(l *lane, period time.Duration) bool {
-	if k == nil || k.over || !k.includes(l.stream) || k.failed[l.laneID] != "" {
+func (k *catchup) wants(stream penstock.Stream, l *lane, period time.Duration) bool {
+	if k == nil || k.over || !k.includes(l.stream) || k.failed[l.laneID] != "" || rolling(stream, l.laneID.lane) {
 		return false
 	}
 	switch l.laneID.lane {
@@ -171,7 +171,7 @@ func (k *catchup) missing(c *connection) []string {
 		for _, name := range stream.Lanes() {
 			l := c.lane(laneID{stream.Name, name})
 			k.countFailure(l)
-			if k.includes(stream.Name) && !skipped && k.wants(l, c.service.sweepPeriod(stream, name)) {
+			if k.includes(stream.Name) && !skipped && k.wants(stream, l, c.service.listPeriod(stream, name)) {
 				lanes = append(lanes, fmt.Sprintf("%s (%s)", stream.Name, name))
 			}
 		}

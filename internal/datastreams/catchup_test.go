@@ -55,7 +55,7 @@ func (k *worker) readAll() {
 	}
 	k.read(penstock.Settled, cursor.Window{From: 2000}.Cursor())
 	k.read(penstock.Fresh, "")
-	k.read(penstock.Sweep, "")
+	k.read(penstock.Archive, "")
 }
 
 // ended tells whether the catch-up is over, and how.
@@ -78,7 +78,7 @@ func TestACatchUpEndsWhenEverythingIsCommittedAndNotBefore(t *testing.T) {
 		k.read(penstock.Backfill, cursor.Pass{Done: true}.Cursor())
 		k.ask(warehousetest.Contacts(), penstock.Backfill)
 		k.read(penstock.Settled, cursor.Window{From: 2000}.Cursor())
-		k.read(penstock.Sweep, "")
+		k.read(penstock.Archive, "")
 		k.live(30 * time.Second)
 		if is, err := ended(over); is {
 			w.Fatalf("over without a pass of the fresh lane: %v", err)
@@ -161,7 +161,7 @@ func TestACatchUpNamesWhatFailed(t *testing.T) {
 		k.read(penstock.Settled, cursor.Window{From: 2000}.Cursor())
 		k.read(penstock.Fresh, "")
 		for range 3 {
-			r := k.granted(warehousetest.Contacts(), penstock.Sweep)
+			r := k.granted(warehousetest.Contacts(), penstock.Archive)
 			e := r.over(penstock.Failed)
 			e.Trouble = &penstock.Trouble{Kind: "unavailable", Message: "502 again and again"}
 			if err := w.service.End(w.Context(), e); err != nil {
@@ -170,7 +170,7 @@ func TestACatchUpNamesWhatFailed(t *testing.T) {
 			k.live(30 * time.Second)
 		}
 		is, err := ended(over)
-		if !is || err == nil || !strings.Contains(err.Error(), "contacts (sweep): 502 again and again") {
+		if !is || err == nil || !strings.Contains(err.Error(), "contacts (archive): 502 again and again") {
 			w.Errorf("over: %v, %v", is, err)
 		}
 		if err := w.service.CatchUp(w.Context(), "nobody", nil); err == nil {

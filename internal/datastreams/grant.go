@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"slices"
 	"time"
 
 	"penstock"
@@ -50,9 +49,11 @@ func (s *Service) Grant(ctx context.Context, req penstock.GrantRequest) penstock
 	if why, again := c.due(req.Worker, req.Stream, id); why != "" {
 		return penstock.Grant{Refused: why, Again: again}
 	}
-	g, err := c.prepare(ctx, id)
-	if err != nil {
+	g, err := c.prepare(ctx, req.Stream, id)
+	if err != nil && ctx.Err() == nil {
 		c.logger().Warn("a run cannot be granted yet", "stream", id.stream, "lane", id.lane, "error", err)
+	}
+	if err != nil {
 		return penstock.Grant{Refused: err.Error(), Again: askSoon}
 	}
 	if g.Refused != "" {
@@ -78,7 +79,7 @@ func (c *connection) due(worker string, stream penstock.Stream, id laneID) (stri
 	if l.current != nil {
 		return "a run is open", endsSoon
 	}
-	asked := c.catchup.wants(l, c.service.sweepPeriod(stream, id.lane))
+	asked := c.catchup.wants(stream, l, c.service.listPeriod(stream, id.lane))
 	if !c.running() && !asked {
 		return "stopped", askLater
 	}
@@ -106,7 +107,7 @@ func (c *connection) pause(stream penstock.Stream, l *lane, asked bool) time.Dur
 		return skippedAgain - since
 	case l.outcome == penstock.Failed:
 		return min(retryAtMost, retryFirst<<min(max(l.failures-1, 0), 6)) - since
-	case l.outcome == penstock.Stopped, l.laneID.lane == penstock.Backfill, l.laneID.lane == penstock.Named, asked:
+	case l.outcome == penstock.Stopped, unpaced(stream, l.laneID.lane), asked:
 		return 0
 	}
 	period := c.period(stream, l.laneID.lane)
@@ -118,29 +119,28 @@ func (c *connection) pause(stream penstock.Stream, l *lane, asked bool) time.Dur
 
 // period is how often the lane is read.
 func (c *connection) period(stream penstock.Stream, lane penstock.Lane) time.Duration {
-	return max(c.schedule.Every, c.service.sweepPeriod(stream, lane))
+	return max(c.schedule.Every, c.service.listPeriod(stream, lane))
 }
 
-// sweepPeriod is how often at most a sweep is read: hourly what is large or
+// unpaced tells whether the lane goes on as long as there is something to do,
+// whatever the interval.
+func unpaced(stream penstock.Stream, lane penstock.Lane) bool {
+	return lane == penstock.Backfill || lane == penstock.Named || rolling(stream, lane)
+}
+
+// listPeriod is how often at most a list is read whole: hourly what is large or
 // seldom changes, at each interval what is small.
-func (s *Service) sweepPeriod(stream penstock.Stream, lane penstock.Lane) time.Duration {
-	if lane != penstock.Sweep {
-		return 0
+func (s *Service) listPeriod(stream penstock.Stream, lane penstock.Lane) time.Duration {
+	definitions := stream.Family == penstock.Properties || stream.Family == penstock.PropertyOptions
+	if lane == penstock.Archive || lane == penstock.Sweep && definitions {
+		return s.cfg.ListEvery
 	}
-	switch stream.Family {
-	case penstock.Owners, penstock.Pipelines, penstock.PipelineStages:
-		return 0
-	case penstock.Objects:
-		if stream.Whole {
-			return 0
-		}
-	}
-	return s.cfg.SweepEvery
+	return 0
 }
 
 // prepare reads where the lane stands, under the loader's lock: what commits
 // from now on is the new run's.
-func (c *connection) prepare(ctx context.Context, id laneID) (penstock.Grant, error) {
+func (c *connection) prepare(ctx context.Context, stream penstock.Stream, id laneID) (penstock.Grant, error) {
 	var g penstock.Grant
 	var err error
 	if g.Heads, err = c.Store.Heads(ctx, id.stream, id.lane); err != nil {
@@ -150,6 +150,10 @@ func (c *connection) prepare(ctx context.Context, id laneID) (penstock.Grant, er
 	g.Lag, g.Epoch = c.Lag, c.epoch
 	c.mu.Unlock()
 	switch id.lane {
+	case penstock.Sweep:
+		if rolling(stream, id.lane) {
+			return c.prepareSweep(stream, g)
+		}
 	case penstock.Backfill:
 		return c.prepareBackfill(ctx, id, g)
 	case penstock.Named:
@@ -186,11 +190,11 @@ func (c *connection) prepareBackfill(ctx context.Context, id laneID, g penstock.
 		c.observe(id, false)
 		return g, nil
 	}
-	place, err := cursor.ParsePass(g.Heads[0].Cursor)
+	parts, err := cursor.Parts(g.Heads)
 	if err != nil {
 		return g, err
 	}
-	if !place.Done || len(place.Fill) > 0 {
+	if len(cursor.Left(parts)) > 0 {
 		c.observe(id, false)
 		return g, nil
 	}
@@ -200,7 +204,7 @@ func (c *connection) prepareBackfill(ctx context.Context, id laneID, g penstock.
 	}
 	for _, t := range tables {
 		if t.Stream.Name == id.stream {
-			g.Fill = unfilled(t.Columns)
+			g.Fill = warehouse.Unfilled(t.Columns)
 		}
 	}
 	c.observe(id, len(g.Fill) == 0)
@@ -208,24 +212,6 @@ func (c *connection) prepareBackfill(ctx context.Context, id laneID, g penstock.
 		g.Refused, g.Again = "complete", askLater
 	}
 	return g, nil
-}
-
-// unfilled are the properties whose old rows lack their values. Only the
-// newest column of a property counts: one whose type has changed is never
-// filled any more.
-func unfilled(columns []warehouse.Recorded) []string {
-	newest := map[string]bool{}
-	for _, c := range columns {
-		newest[c.Property] = c.Filled
-	}
-	var fill []string
-	for property, filled := range newest {
-		if !filled {
-			fill = append(fill, property)
-		}
-	}
-	slices.Sort(fill)
-	return fill
 }
 
 // observe notes whether anything is left for the lane to read.
@@ -262,7 +248,7 @@ func (c *connection) open(ctx context.Context, req penstock.GrantRequest, id lan
 
 // again is when the keeper is to ask after the run.
 func (c *connection) again(stream penstock.Stream, id laneID) time.Duration {
-	if id.lane == penstock.Backfill || id.lane == penstock.Named {
+	if unpaced(stream, id.lane) {
 		return 0
 	}
 	return c.period(stream, id.lane)

@@ -169,7 +169,7 @@ func TestThePropertiesToFillAreThoseWhoseNewestColumnLacksValues(t *testing.T) {
 		text := penstock.Column{Property: "p", Type: penstock.Text}
 		number := penstock.Column{Property: "p", Type: penstock.Number}
 		done()
-		sweep := k.granted(warehousetest.Contacts(), penstock.Sweep)
+		sweep := k.granted(warehousetest.Contacts(), penstock.Archive)
 		for _, c := range []penstock.Column{text, number} {
 			w.bus.queue.publish(&message{batch: sweep.next(warehousetest.NewBatch(warehousetest.Contacts(), c).Page())})
 		}
@@ -205,6 +205,8 @@ func TestTheSettledLaneGoesBackUntilABatchOfItHasCommitted(t *testing.T) {
 			w.Errorf("granted with lag %s, back %s; want both twice an hour", lost.grant.Lag, lost.grant.Back)
 		}
 		lost.tell(penstock.Stopped)
+		w.restart() // what is to be read again is not forgotten
+		k = w.worker("a")
 		again := k.granted(warehousetest.Contacts(), penstock.Settled)
 		if again.grant.Back != 2*time.Hour {
 			w.Errorf("the first run came to nothing, and the next goes back by %s", again.grant.Back)
@@ -214,8 +216,10 @@ func TestTheSettledLaneGoesBackUntilABatchOfItHasCommitted(t *testing.T) {
 		w.bus.queue.publish(&message{batch: again.next(c)})
 		settle()
 		again.tell(penstock.Stopped)
-		if third := k.granted(warehousetest.Contacts(), penstock.Settled); third.grant.Back != 0 {
-			w.Errorf("it goes back by %s once more", third.grant.Back)
+		w.restart()
+		k = w.worker("a")
+		if third := k.granted(warehousetest.Contacts(), penstock.Settled); third.grant.Back != 0 || third.grant.Lag != 2*time.Hour {
+			w.Errorf("it goes back by %s once more, with a lag of %s", third.grant.Back, third.grant.Lag)
 		}
 	})
 }
@@ -225,13 +229,13 @@ func TestAFailedLaneIsTriedAgainLaterAndLater(t *testing.T) {
 		k := w.worker("a")
 		var waits []time.Duration
 		for range 4 {
-			r := k.granted(warehousetest.Contacts(), penstock.Sweep)
+			r := k.granted(warehousetest.Contacts(), penstock.Archive)
 			e := r.over(penstock.Failed)
 			e.Trouble = &penstock.Trouble{Kind: "unavailable", Message: "502", Heals: true}
 			if err := w.service.End(w.Context(), e); err != nil {
 				w.Fatal(err)
 			}
-			again := k.ask(warehousetest.Contacts(), penstock.Sweep).Again
+			again := k.ask(warehousetest.Contacts(), penstock.Archive).Again
 			waits = append(waits, again)
 			k.live(again)
 		}

@@ -3,6 +3,7 @@ package datastreams_test
 import (
 	"errors"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -141,10 +142,10 @@ func TestQ1TheDaysCallsSurviveRestartsAndHolders(t *testing.T) {
 		w.service.Beat(w.Context(), (&worker{world: w, name: "b"}).message())
 		pass(lease + time.Second)
 		reply := (&worker{world: w, name: "b"}).beat()
-		if reply.Spent != b.Spent {
+		if !reflect.DeepEqual(reply.Spent, b.Spent) {
 			w.Errorf("the next holder is told %+v, want %+v", reply.Spent, b.Spent)
 		}
-		if st := w.service.Connections()[0]; st.Spent != b.Spent {
+		if st := w.service.Connections()[0]; !reflect.DeepEqual(st.Spent, b.Spent) {
 			w.Errorf("the status shows %+v", st.Spent)
 		}
 	})

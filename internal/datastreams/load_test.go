@@ -177,7 +177,7 @@ func TestALostTailEndsTheRunThoughOtherBatchesNeverStopComing(t *testing.T) {
 		r.batch(2) // vanished
 		r.tell(penstock.Done)
 		settle()
-		busy := k.granted(warehousetest.Contacts(), penstock.Sweep)
+		busy := k.granted(warehousetest.Contacts(), penstock.Archive)
 		for id := int64(100); id < 140; id++ {
 			busy.publish(id)
 			pass(time.Second)
@@ -196,7 +196,7 @@ func TestABatchThatCannotBeLoadedEndsItsOwnRunOnly(t *testing.T) {
 	inBubble(t, func(w *world) {
 		k := w.worker("a")
 		bad := k.granted(warehousetest.Contacts(), penstock.Backfill)
-		good := k.granted(warehousetest.Contacts(), penstock.Sweep)
+		good := k.granted(warehousetest.Contacts(), penstock.Archive)
 		w.store.fails(func() {
 			w.store.before = []error{errAway}
 			w.store.refuse = func(b *penstock.Batch) bool { return b.Lane == penstock.Backfill }
@@ -208,8 +208,8 @@ func TestABatchThatCannotBeLoadedEndsItsOwnRunOnly(t *testing.T) {
 		if st := bad.status(reply); st.Ended == "" {
 			w.Errorf("the run of the refused batch stands as %+v", st)
 		}
-		if st := good.status(reply); st.Ended != "" || w.committed(penstock.Sweep) != 2 {
-			w.Errorf("the other run stands as %+v, committed %d of 2", st, w.committed(penstock.Sweep))
+		if st := good.status(reply); st.Ended != "" || w.committed(penstock.Archive) != 2 {
+			w.Errorf("the other run stands as %+v, committed %d of 2", st, w.committed(penstock.Archive))
 		}
 		open := w.troubles(true)
 		if len(open) != 1 || open[0].Kind != "refused" || open[0].Lane != penstock.Backfill {
@@ -250,7 +250,7 @@ func TestWhoeverIsFencedStopsLoadingAndSaysSo(t *testing.T) {
 		if len(open) != 1 || open[0].Kind != "fenced" || open[0].Heals || open[0].Remedy == "" {
 			w.Errorf("troubles: %+v", open)
 		}
-		if g := k.ask(warehousetest.Contacts(), penstock.Sweep); g.Token != "" {
+		if g := k.ask(warehousetest.Contacts(), penstock.Archive); g.Token != "" {
 			w.Error("a run was granted by a process that cannot load it")
 		}
 		if ready := w.service.Ready(w.Context()); len(ready) == 0 {
@@ -296,7 +296,7 @@ func TestAWarehouseThatHangsHoldsNobodyElse(t *testing.T) {
 		defer cancel()
 		began := time.Now()
 		g := k.service.Grant(ctx, penstock.GrantRequest{
-			Worker: "a", Connection: "default", Stream: warehousetest.Contacts(), Lane: penstock.Sweep,
+			Worker: "a", Connection: "default", Stream: warehousetest.Contacts(), Lane: penstock.Archive,
 		})
 		if took := time.Since(began); g.Token != "" || took > 10*time.Second {
 			w.Errorf("the answer took %s: %+v", took, g)
@@ -324,7 +324,7 @@ func TestTheHorizonIsBelowTheStampsOfEveryOpenRun(t *testing.T) {
 		k.beat()
 		w.discover("a")
 		for i := range int64(20) {
-			other := k.granted(penstock.Stream{Name: fmt.Sprintf("deals%d", i), Family: penstock.Objects, ObjectType: "0-3"}, penstock.Sweep)
+			other := k.granted(penstock.Stream{Name: fmt.Sprintf("deals%d", i), Family: penstock.Objects, ObjectType: "0-3"}, penstock.Archive)
 			other.rng.Seq = 0
 		}
 		r.publish(2)
@@ -346,7 +346,7 @@ func TestW6TheSameQuestionAskedTwiceIsOneRun(t *testing.T) {
 		pass(time.Second)
 		answers := make(chan penstock.Grant, 4)
 		for range cap(answers) {
-			go func() { answers <- k.ask(warehousetest.Contacts(), penstock.Sweep) }()
+			go func() { answers <- k.ask(warehousetest.Contacts(), penstock.Archive) }()
 		}
 		synctest.Wait()
 		w.store.fails(func() { w.store.hang = nil })

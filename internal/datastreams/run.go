@@ -23,6 +23,7 @@ type lane struct {
 	checked   time.Time     // when that was seen
 	due       bool          // named: there are keys to read
 	took      time.Duration // the last run that came to its end
+	swept     time.Time     // sweep: when the last that came to its end had begun, on HubSpot's clock
 	back      time.Duration // settled: how much to go back, after the index proved late
 	why       string
 }
@@ -34,6 +35,7 @@ func (l *lane) remember(r catalog.Run) {
 	}
 	if r.Outcome == penstock.Done && r.Began.After(l.doneAt) {
 		l.doneAt, l.doneGrant = r.Began, r.Grant
+		l.complete = l.laneID.lane == penstock.Backfill // until a worker asks
 	}
 }
 
@@ -152,9 +154,19 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 	}
 	c.mu.Lock()
 	r := c.runs[e.Grant]
-	if r == nil || r.last != nil {
+	known := r == nil || r.last != nil
+	c.mu.Unlock()
+	if known {
+		return nil
+	}
+	// Before the end is taken: it is told again until it is.
+	if err := c.noteLate(ctx, r.laneID, e.Late); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	if r.last != nil {
 		c.mu.Unlock()
-		return nil // known already
+		return nil
 	}
 	r.last = map[int64]uint64{}
 	for _, m := range e.Last {
@@ -165,9 +177,6 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 	r.beat, r.Outcome, r.trouble = time.Now(), e.Outcome, e.Trouble
 	done := r.settled()
 	c.mu.Unlock()
-	if e.Late > 0 {
-		c.noteLate(ctx, r.laneID, e.Late)
-	}
 	if done {
 		c.finish(ctx, r)
 	}
@@ -229,8 +238,13 @@ func (c *connection) close(ctx context.Context, r *run, outcome penstock.Outcome
 	case penstock.Failed:
 		l.failures++
 	}
-	ended := r.Run
+	ended, wentBack := r.Run, r.back > 0 && l.back == 0
 	c.mu.Unlock()
+	if wentBack {
+		if err := c.service.cfg.Catalog.WentBack(ctx, c.Name, r.stream); err != nil {
+			c.logger().Error("that the search window went back could not be recorded; it does so once more after a restart", "error", err)
+		}
+	}
 	if err := c.service.cfg.Catalog.EndRun(ctx, ended); err != nil {
 		c.logger().Error("the end of a run could not be recorded", "run", r.ID, "error", err)
 	}
@@ -288,17 +302,23 @@ func (c *connection) reap(ctx context.Context) {
 }
 
 // noteLate acts on a search index that proved later than is safe: above half
-// the lag it warns, above it the lag is doubled.
-func (c *connection) noteLate(ctx context.Context, id laneID, late time.Duration) {
+// the lag it warns, above it the lag is doubled and the window goes back. Both
+// are stored first: a restart must not forget what is yet to be read again.
+func (c *connection) noteLate(ctx context.Context, id laneID, late time.Duration) error {
 	c.mu.Lock()
 	lag := c.Lag
-	if late > lag {
-		c.Lag = 2 * lag
-		c.lane(laneID{id.stream, penstock.Settled}).back = c.Lag
-	}
 	c.mu.Unlock()
 	if late <= lag/2 {
-		return
+		return nil
+	}
+	if late > lag {
+		if err := c.service.cfg.Catalog.Late(ctx, c.Name, id.stream, 2*lag); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.Lag = 2 * lag
+		c.lane(laneID{id.stream, penstock.Settled}).back = c.Lag
+		c.mu.Unlock()
 	}
 	t := penstock.Trouble{
 		Kind: "index_late", Heals: true,
@@ -310,4 +330,5 @@ func (c *connection) noteLate(ctx context.Context, id laneID, late time.Duration
 	}
 	// Not of the lane that saw it, whose end this is: the settled lane sets it right.
 	c.report(ctx, laneID{id.stream, penstock.Settled}, t)
+	return nil
 }

@@ -58,6 +58,7 @@ type Bus interface {
 type Source struct {
 	penstock.Connection
 	Store warehouse.Store
+	Sweep SweepPolicy
 	// Token is the access token to hand to the worker; nil when the worker
 	// has its own. It is asked again and again, so that it can be replaced.
 	Token func() (string, error)
@@ -70,7 +71,7 @@ type Config struct {
 	Bus          Bus
 	Seal         func(publicKey, secret string) ([]byte, error)
 	Installation string        // of the data folder
-	SweepEvery   time.Duration // how often archived lists and definitions are read; default an hour
+	ListEvery    time.Duration // how often archived lists and definitions are read; default an hour
 	Lease        time.Duration // how long a silent worker keeps an account and its runs; default 15 s
 	CatchUpOnly  bool          // schedules rest: only what somebody waits for is read
 	Log          *slog.Logger
@@ -88,8 +89,8 @@ type Service struct {
 
 // New makes the service and takes up what the catalog remembers.
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	if cfg.SweepEvery == 0 {
-		cfg.SweepEvery = time.Hour
+	if cfg.ListEvery == 0 {
+		cfg.ListEvery = time.Hour
 	}
 	if cfg.Lease == 0 {
 		cfg.Lease = 15 * time.Second
@@ -116,8 +117,8 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 func (s *Service) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.announce(ctx) })
-	group.Go(func() error { return s.tick(ctx) })
 	for _, c := range s.connections {
+		group.Go(func() error { return c.tick(ctx) })
 		group.Go(func() error { return c.loader.run(ctx) })
 	}
 	return group.Wait()
@@ -157,8 +158,9 @@ func (s *Service) tell() {
 	}
 }
 
-// tick ends what nothing can be expected of any more.
-func (s *Service) tick(ctx context.Context) error {
+// tick ends what nothing can be expected of any more. Each connection has its
+// own: a warehouse that hangs holds up nobody else's.
+func (c *connection) tick(ctx context.Context) error {
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
@@ -167,13 +169,11 @@ func (s *Service) tick(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		for _, c := range s.connections {
-			c.reap(ctx)
-			if n%wantedEvery == 0 {
-				c.lookForWanted(ctx)
-			}
-			c.checkCatchup(ctx)
+		c.reap(ctx)
+		if n%wantedEvery == 0 {
+			c.lookForWanted(ctx)
 		}
+		c.checkCatchup(ctx)
 	}
 }
 
@@ -247,6 +247,14 @@ func (s *Service) newConnection(ctx context.Context, source Source) (*connection
 	}
 	if c.account, err = s.cfg.Catalog.Account(ctx, source.Name); err != nil {
 		return nil, err
+	}
+	lag, back, err := s.cfg.Catalog.Lateness(ctx, source.Name)
+	if err != nil {
+		return nil, err
+	}
+	c.Lag = max(c.Lag, lag)
+	for stream, by := range back {
+		c.lane(laneID{stream, penstock.Settled}).back = by
 	}
 	return c, c.recall(ctx)
 }

@@ -103,6 +103,19 @@ func (l *leases) spentOn(account int64) penstock.Spent {
 	return l.held[account].spent
 }
 
+// sweeps is how many calls the day's sweeps have made on the account.
+func (l *leases) sweeps(account int64) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := int64(0)
+	for _, by := range l.held[account].spent.By {
+		if by.Lane == penstock.Sweep {
+			n += by.Calls
+		}
+	}
+	return n
+}
+
 // Streams tells how each stream of a connection stands, by name.
 func (s *Service) Streams(ctx context.Context, connection string) ([]StreamStatus, error) {
 	c := s.connections[connection]

@@ -41,12 +41,18 @@ func (l *loader) failed(ctx context.Context, err error) {
 	case errors.Is(err, warehouse.ErrOtherInstallation):
 		t.Kind, t.Heals = "other_installation", false
 		t.Remedy = "point PENSTOCK_WAREHOUSE at a warehouse of its own, or run penstock with the data folder that loads this one"
+	case errors.Is(err, warehouse.ErrNewer):
+		t.Kind, t.Heals = "newer_format", false
+		t.Remedy = "run the newer version of penstock, or load into another warehouse"
 	case errors.Is(err, warehouse.ErrFenced):
 		t.Kind, t.Heals = "fenced", false
 		t.Remedy = "only one data-streams may load a warehouse: stop one of them and restart the other"
 	}
 	if old := l.down.Swap(&t); old == nil || old.Message != t.Message {
 		l.c.report(ctx, laneID{}, t)
+	}
+	if !t.Heals {
+		l.c.failCatchup(t)
 	}
 }
 
@@ -181,13 +187,13 @@ func (c *connection) forgetSweeps(ctx context.Context) error {
 	c.mu.Lock()
 	var sweeps []*lane
 	for id, l := range c.lanes {
-		if id.lane == penstock.Sweep && !l.doneAt.IsZero() {
+		if (id.lane == penstock.Sweep || id.lane == penstock.Archive) && !l.doneAt.IsZero() {
 			sweeps = append(sweeps, l)
 		}
 	}
 	c.mu.Unlock()
 	for _, l := range sweeps {
-		heads, err := c.Store.Heads(ctx, l.stream, penstock.Sweep)
+		heads, err := c.Store.Heads(ctx, l.stream, l.laneID.lane)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ type worker struct {
 	*world
 	name  string
 	stamp int64
+	spent penstock.Spent
 	runs  []*granted
 }
 
@@ -55,7 +56,7 @@ func (w *world) discover(string) []penstock.Stream {
 func (k *worker) message() penstock.Beat {
 	b := penstock.Beat{
 		Worker: k.name, PublicKey: "key", Connection: "default", Stamp: k.stamp,
-		Account: penstock.Account{ID: account, TimeZone: "UTC"},
+		Account: penstock.Account{ID: account, TimeZone: "UTC"}, Spent: k.spent,
 	}
 	for _, r := range k.runs {
 		p := penstock.Progress{Grant: r.grant.Token, End: r.end}

@@ -39,9 +39,13 @@ type world struct {
 }
 
 // inBubble runs a test in a world whose service is up.
-func inBubble(t *testing.T, test func(w *world)) {
+func inBubble(t *testing.T, test func(w *world)) { inWorld(t, func(*world) {}, test) }
+
+// inWorld does so after the world was set up.
+func inWorld(t *testing.T, set, test func(w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
+		set(w)
 		w.start()
 		defer func() { w.end() }()
 		test(w)

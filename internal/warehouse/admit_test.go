@@ -11,6 +11,7 @@ import (
 
 func TestAdmissionTable(t *testing.T) {
 	head := penstock.Head{Stream: "contacts", Lane: penstock.Named, Grant: "g", Seq: 3, Cursor: "c3"}
+	split := penstock.Head{Stream: "contacts", Lane: penstock.Named, Range: 5, Grant: "g", Cursor: "c"}
 	batch := func(grant string, seq uint64, before penstock.Cursor) *penstock.Batch {
 		return &penstock.Batch{Grant: grant, Seq: seq, Before: before}
 	}
@@ -32,6 +33,9 @@ func TestAdmissionTable(t *testing.T) {
 		"W3: a new run that began at a lost head":     {"h", head, batch("h", 1, "c5"), warehouse.Gap},
 		"the first of all":                            {"g", penstock.Head{}, batch("g", 1, ""), warehouse.Apply},
 		"W3: in the middle of a run, after a restore": {"g", penstock.Head{}, batch("g", 4, "c3"), warehouse.Gap},
+		"W3: the first of a range, before its split":  {"g", penstock.Head{}, &penstock.Batch{Grant: "g", Range: 5, Seq: 1}, warehouse.Gap},
+		"the first of a range after its split":        {"g", split, &penstock.Batch{Grant: "g", Range: 5, Seq: 1, Before: "c"}, warehouse.Apply},
+		"W3: the same from another place":             {"g", split, &penstock.Batch{Grant: "g", Range: 5, Seq: 1}, warehouse.Gap},
 	} {
 		if got := warehouse.Admit(c.current, c.head, c.batch); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)

@@ -15,6 +15,7 @@ type Recorded struct {
 	penstock.Column
 	Name   string `json:"name"`
 	Filled bool   `json:"filled"` // the rows loaded before the column came hold its values
+	Absent bool   `json:"absent"` // rows are read without it: the property went away, or has another type
 }
 
 // MaxName is the longest column name in bytes that Evolve makes: what
@@ -50,6 +51,54 @@ func Evolve(key []penstock.KeyColumn, recorded []Recorded, incoming []penstock.C
 		added[i] = Recorded{Column: c, Name: name}
 	}
 	return added
+}
+
+// ComeAndGo is recorded once rows that name all columns of their stream have
+// named these; nil when that changes nothing. A column that they do not name
+// is absent from then on. One that comes back is not filled, if the backfill
+// has begun: rows may have changed while nobody read its values.
+func ComeAndGo(recorded []Recorded, named []penstock.Column, begun bool) []Recorded {
+	names := make(map[penstock.Column]bool, len(named))
+	for _, c := range named {
+		names[c] = true
+	}
+	var changed []Recorded
+	for i, c := range recorded {
+		if c.Absent != names[c.Column] {
+			continue
+		}
+		if changed == nil {
+			changed = slices.Clone(recorded)
+		}
+		changed[i].Absent = !c.Absent
+		if c.Absent {
+			changed[i].Filled = !begun
+		}
+	}
+	return changed
+}
+
+// FillColumns is recorded once the rows that were loaded before them hold the
+// properties' values. A column that is absent was not read.
+func FillColumns(recorded []Recorded, properties []string) []Recorded {
+	filled := slices.Clone(recorded)
+	for i, c := range filled {
+		filled[i].Filled = c.Filled || !c.Absent && slices.Contains(properties, c.Property)
+	}
+	return filled
+}
+
+// Unfilled are the properties whose values old rows lack, sorted. A column
+// that is absent has no values to read.
+func Unfilled(columns []Recorded) []string {
+	var properties []string
+	for _, c := range columns {
+		if !c.Filled && !c.Absent {
+			properties = append(properties, c.Property)
+		}
+	}
+	slices.Sort(properties)
+	return slices.Compact(properties)
 }
 
 // byClaim lets a property whose name needs no folding have it before others

@@ -56,3 +56,50 @@ func TestAPropertyWhoseNameIsSafeKeepsItBesideOneThatFoldsToIt(t *testing.T) {
 		t.Errorf("named %+v", added)
 	}
 }
+
+func TestUnfilledAreThePropertiesWhoseValuesCanBeReadAndWereNot(t *testing.T) {
+	column := func(property string, filled, absent bool) warehouse.Recorded {
+		return warehouse.Recorded{Column: penstock.Column{Property: property}, Filled: filled, Absent: absent}
+	}
+	got := warehouse.Unfilled([]warehouse.Recorded{
+		column("z", false, false), column("retyped", false, true), column("retyped", true, false), column("a", false, false),
+		column("a", false, false), column("gone", false, true), column("whole", true, false),
+	})
+	if !slices.Equal(got, []string{"a", "z"}) {
+		t.Errorf("unfilled are %v", got)
+	}
+}
+
+// TestAColumnIsUnfilledWheneverRowsWereReadWithoutIt draws any course of
+// columns named and filled.
+func TestAColumnIsUnfilledWheneverRowsWereReadWithoutIt(t *testing.T) {
+	v := penstock.Column{Property: "v", Type: penstock.Text}
+	w := penstock.Column{Property: "w", Type: penstock.Text}
+	rapid.Check(t, func(t *rapid.T) {
+		recorded := []warehouse.Recorded{{Column: v, Filled: true}, {Column: w, Filled: true}}
+		present, whole := true, true // of w
+		for range rapid.IntRange(4, 12).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"both", "v alone", "filled"}).Draw(t, "step") {
+			case "both":
+				present = true
+				if changed := warehouse.ComeAndGo(recorded, []penstock.Column{w, v}, true); changed != nil {
+					recorded = changed
+				}
+			case "v alone":
+				present, whole = false, false
+				if changed := warehouse.ComeAndGo(recorded, []penstock.Column{v}, true); changed != nil {
+					recorded = changed
+				}
+			case "filled":
+				whole = whole || present
+				before := recorded[1]
+				if recorded = warehouse.FillColumns(recorded, []string{"w"}); !present && recorded[1] != before {
+					t.Fatalf("an absent column became %+v", recorded[1])
+				}
+			}
+			if got := slices.Contains(warehouse.Unfilled(recorded), "w"); got != (present && !whole) {
+				t.Fatalf("present %v, whole %v: %+v", present, whole, recorded[1])
+			}
+		}
+	})
+}

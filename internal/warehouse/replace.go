@@ -23,6 +23,7 @@ type Arrival struct {
 	Stamp      int64
 	Why        penstock.Why
 	MergedInto int64
+	Bare       bool // it names no property: all it can tell is the version
 }
 
 // An Action is what to do with an arrival.
@@ -36,7 +37,7 @@ const (
 	FillIn                    // write the named columns, leave the version
 	Want                      // too little to decide with: have the row read by id
 	Doubt                     // named as not found: GoneNow decides
-	Nothing                   // there is nothing to do it to
+	Nothing                   // there is nothing to do it to, or nothing to learn from it
 )
 
 // Replace decides what an arrival does to the standing row; old is nil where
@@ -93,11 +94,15 @@ func replaceBury(dated bool, old *Standing, new Arrival) Action {
 }
 
 // replaceFill lets a partial read in only where it cannot lie: the row stands
-// at the same date and has not been observed since.
+// at the same date and has not been observed since. A bare one, such as the
+// sweep's, compares versions only: what was observed later than it, at the same
+// or a later date, needs no second look.
 func replaceFill(dated bool, old *Standing, new Arrival) Action {
 	switch {
 	case old == nil:
 		return Want
+	case new.Bare && new.Stamp < old.Stamp && (!dated || old.Updated >= new.Updated):
+		return Nothing
 	case old.Why != new.Why, dated && old.Updated != new.Updated, new.Stamp < old.Stamp:
 		return Want
 	}
@@ -125,13 +130,24 @@ func newer(dated bool, old *Standing, new Arrival) bool {
 }
 
 // GoneNow tells whether an id that HubSpot names as not found at ms now, and
-// named so first at ms first (0: never before), is gone (V3).
+// named so first at ms first (0: never before), both on its own clock, is gone
+// (V3).
 func GoneNow(first, now int64) bool {
 	return first > 0 && now-first >= GoneAfter.Milliseconds()
 }
 
-// DueAgain is when a wanted key that was named as not found at ms first is to
-// be asked for again.
-func DueAgain(first int64) time.Time {
-	return time.UnixMilli(first).Add(GoneAfter)
+// DueAgain is when a wanted key is to be asked for again whose latest answer,
+// that it was not found, was loaded at the given moment. That is on our own
+// clock, and whether it is gone is decided on HubSpot's: were both on
+// HubSpot's, a clock that is ahead of ours would have it asked all the time.
+func DueAgain(answered time.Time) time.Time {
+	return answered.Add(GoneAfter)
+}
+
+// FillReason says why a row is wanted that a fill could not decide about.
+func FillReason(l penstock.Lane) string {
+	if l == penstock.Sweep {
+		return penstock.WantDiffers
+	}
+	return penstock.WantFill
 }

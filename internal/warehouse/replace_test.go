@@ -3,6 +3,7 @@ package warehouse_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -67,6 +68,9 @@ func TestReplacing(t *testing.T) {
 	of := func(op penstock.Op, updated, stamp int64, why penstock.Why) warehouse.Arrival {
 		return warehouse.Arrival{Op: op, Via: penstock.ByID, Updated: updated, Stamp: stamp, Why: why}
 	}
+	bare := func(updated, stamp int64) warehouse.Arrival {
+		return warehouse.Arrival{Op: penstock.Fill, Via: penstock.ByList, Updated: updated, Stamp: stamp, Bare: true}
+	}
 	for name, c := range map[string]struct {
 		old  *warehouse.Standing
 		new  warehouse.Arrival
@@ -89,6 +93,13 @@ func TestReplacing(t *testing.T) {
 		"a fill from before the last observation":       {&live, of(penstock.Fill, 10, 4, penstock.Live), warehouse.Want},
 		"a live fill of a tombstone":                    {with(penstock.Archived), of(penstock.Fill, 10, 9, penstock.Live), warehouse.Want},
 		"a fill of nothing":                             {nil, of(penstock.Fill, 10, 9, penstock.Live), warehouse.Want},
+		"a bare fill of the same version":               {&live, bare(10, 9), warehouse.FillIn},
+		"a bare fill of another date":                   {&live, bare(9, 9), warehouse.Want},
+		"a bare fill from before the last observation":  {&live, bare(10, 4), warehouse.Nothing},
+		"a bare fill from before, of an older date":     {&live, bare(9, 4), warehouse.Nothing},
+		"a bare fill from before, of a later date":      {&live, bare(11, 4), warehouse.Want},
+		"a bare fill from before a tombstone":           {with(penstock.Archived), bare(10, 4), warehouse.Nothing},
+		"a bare fill of nothing":                        {nil, bare(10, 4), warehouse.Want},
 		"missing":                                       {&live, of(penstock.Missing, 20, 5, penstock.Live), warehouse.Doubt},
 		"missing before the last observation":           {&live, of(penstock.Missing, 20, 4, penstock.Live), warehouse.Drop},
 		"an archived row is missing":                    {with(penstock.Archived), of(penstock.Missing, 20, 9, penstock.Live), warehouse.Doubt},
@@ -109,8 +120,9 @@ func TestV3GoneNeedsTwoAnswersAnHourApart(t *testing.T) {
 		if got := warehouse.GoneNow(c.first, c.now); got != c.want {
 			t.Errorf("missing at %d and at %d: gone is %v", c.first, c.now, got)
 		}
-		if due := warehouse.DueAgain(c.first).UnixMilli(); c.want && due > c.now {
-			t.Errorf("gone at %d though asked again only at %d", c.now, due)
-		}
+	}
+	answered := time.UnixMilli(5)
+	if due := warehouse.DueAgain(answered); due.Sub(answered) != warehouse.GoneAfter {
+		t.Errorf("answered at %v, due again at %v", answered, due)
 	}
 }

@@ -36,17 +36,22 @@ type Store interface {
 	// not begun.
 	Heads(ctx context.Context, stream string, lane penstock.Lane) ([]penstock.Head, error)
 
-	// Restart forgets how far the backfill of a stream has come, so that the
-	// next grant reads everything again. Rows stay.
+	// Restart forgets how far the backfill of a stream has come, all its
+	// ranges, so that the next grant reads everything again. Rows stay.
 	Restart(ctx context.Context, stream string) error
 
 	// Stamp is the highest stamp the warehouse has seen.
 	Stamp(ctx context.Context) (int64, error)
 
 	// Wanted lists up to limit keys of the stream that are due to be read,
-	// the longest waiting first. A key named as not found is not due again
-	// before GoneAfter has passed.
+	// the longest waiting first; of a stream that belongs to another, ids of
+	// that one's objects. A key named as not found is not due again before
+	// GoneAfter has passed since the answer was loaded.
 	Wanted(ctx context.Context, stream string, now time.Time, limit int) ([]penstock.Want, error)
+
+	// CountWanted counts the keys of the stream that are wanted for a reason,
+	// due or not.
+	CountWanted(ctx context.Context, stream, reason string) (int64, error)
 
 	// Tables describes every table, by stream name.
 	Tables(ctx context.Context) ([]TableState, error)
@@ -78,9 +83,14 @@ type Item struct {
 
 // A Moment is what a load needs to know of the world.
 type Moment struct {
-	Now     time.Time // for _synced_at
+	Now     time.Time // for _synced_at, and for when to ask again
 	Account int64     // whose data the items hold; written with the first head (V4)
 	Horizon int64     // no batch with a lower stamp can be admitted any more
+
+	// Followers are, by stream, the streams that belong to its objects: an
+	// object that is written for another lane than backfill has its id wanted
+	// by each of them.
+	Followers map[string][]string
 }
 
 // An Outcome is what became of a batch.
@@ -134,6 +144,9 @@ var (
 	ErrOtherAccount = errors.New("the warehouse holds another HubSpot account")
 	// ErrOtherInstallation says that another data folder loads the tables (V4).
 	ErrOtherInstallation = errors.New("the warehouse belongs to another installation of penstock")
+	// ErrNewer says that a newer version of this program wrote the tables:
+	// waiting does not help, an update does.
+	ErrNewer = errors.New("a newer version of penstock wrote the warehouse")
 	// ErrBatch says that it is the batch that cannot be loaded, and not the
 	// warehouse that cannot load: others can be.
 	ErrBatch = errors.New("the batch cannot be loaded")

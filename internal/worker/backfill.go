@@ -1,348 +1,131 @@
 package worker
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strconv"
 
 	"penstock"
 	"penstock/internal/cursor"
-	"penstock/internal/hubspot"
-	"penstock/internal/shape"
 )
 
-// pageTries is how often a page is fetched anew whose answer, though whole,
-// cannot be read.
-const pageTries = 4
-
-// fetchAhead is how many pages are fetched while others are decoded.
-const fetchAhead = 8
-
-// errBadPage says that an answer was whole but not what it should be.
-var errBadPage = errors.New("HubSpot's answer cannot be read")
-
-// backfill reads everything once, by the list, from the last committed place;
-// or the values of new properties for rows that were loaded before.
+// backfill reads everything once, from the last committed places; or the
+// values of new properties for rows that were loaded before. Several readers
+// share it: whoever has nothing to do has a range that is being read split.
 func (r *run) backfill() error {
-	place, err := cursor.ParsePass(r.cursor)
+	parts, err := cursor.Parts(r.grant.Heads)
 	if err != nil {
 		return err
 	}
-	if place.Done && len(place.Fill) == 0 {
-		place = place.Filling(r.grant.Fill)
+	left := cursor.Left(parts)
+	if len(left) == 0 && len(r.grant.Fill) > 0 {
+		left = cursor.Fill(parts, r.grant.Fill)
 	}
-	if place.Done && len(place.Fill) == 0 {
+	if len(left) == 0 {
 		return nil
 	}
-	if len(place.Fill) > 0 {
-		r.fills = true
-		r.use(only(r.table, place.Fill))
-		if len(r.table.Columns) == 0 { // they left the account again
-			return r.emit(draft{after: place.To("").Cursor(), filled: place.Fill})
-		}
+	r.narrow(left)
+	b := &backfill{run: r, places: map[int64]cursor.Pass{}}
+	b.change.L = &b.mu
+	for _, p := range parts {
+		b.places[p.Range] = p.Place
 	}
-	if r.cursor == "" {
-		if err := r.beginBackfill(place); err != nil {
+	for _, p := range left {
+		b.places[p.Range] = p.Place
+		b.queue = append(b.queue, b.reader(p, r.headOf(p.Range)))
+	}
+	if len(r.grant.Heads) == 0 {
+		if err := b.queue[0].begin(); err != nil {
 			return err
 		}
 	}
-	filled := place.Fill
-	if place, err = r.list(place, func(p cursor.Pass, _ stretch) draft { return draft{after: p.Cursor()} }); err != nil {
-		return err
-	}
-	return r.emit(draft{after: place.Cursor(), filled: filled})
-}
-
-// beginBackfill fixes, before anything is read, where the settled lane begins:
-// what changes from now on is its to find.
-func (r *run) beginBackfill(place cursor.Pass) error {
-	begin := r.h.clock.now().Add(-r.grant.Lag).UnixMilli()
-	return r.emit(draft{
-		after: place.Cursor(),
-		begin: cursor.Window{From: begin}.Cursor(),
-	})
-}
-
-// countObjects learns how many objects there are, for the progress shown, while
-// they are read: the answer may have to wait for its turn, and that it fails
-// matters to nothing else. The run stops it when it ends.
-func (r *run) countObjects() {
-	if r.stopCounting != nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(r.ctx)
-	counted := make(chan struct{})
-	r.stopCounting = func() {
-		cancel()
-		<-counted
-	}
-	go func() {
-		defer close(counted)
-		hits, err := r.h.client.Search(ctx, hubspot.SearchRequest{
-			Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1,
-		})
-		if err != nil {
-			r.h.log.Debug("the number of objects is not known", "stream", r.stream.Name, "error", err)
-			return
-		}
-		r.total.Store(int64(hits.Total))
-	}()
-}
-
-// only is the table with the named properties alone.
-func only(t penstock.Table, properties []string) penstock.Table {
-	return penstock.Table{Stream: t.Stream, Columns: slices.DeleteFunc(slices.Clone(t.Columns), func(c penstock.Column) bool {
-		return !slices.Contains(properties, c.Property)
-	})}
-}
-
-// stretch is what the rows in hand prove of a list: everything between two
-// cursors, as it was after the stamp.
-type stretch struct {
-	from, to string
-	stamp    int64
-}
-
-// list reads a list from the place to its end, emitting batches on the way as
-// told by made. The rows of the last pages stay in hand: the caller emits
-// them with the place that list returns.
-func (r *run) list(place cursor.Pass, made func(cursor.Pass, stretch) draft) (cursor.Pass, error) {
-	for tries := 0; ; tries++ {
-		next, err := r.listOnce(place, made)
-		if !errors.Is(err, errBadPage) || tries == pageTries {
-			return next, err
-		}
-		place = next
-		r.h.log.Warn("a page is fetched again", "stream", r.stream.Name, "error", err)
-		if !sleep(r.ctx, retryFirst<<tries) {
-			return place, context.Cause(r.ctx)
-		}
-	}
-}
-
-// listOnce reads as far as pages can be read.
-func (r *run) listOnce(place cursor.Pass, made func(cursor.Pass, stretch) draft) (cursor.Pass, error) {
-	ctx, cancel := context.WithCancel(r.ctx)
-	defer cancel()
-	proved := stretch{from: place.After, to: place.After}
-	for f := range r.fetch(ctx, place) {
-		if f.err != nil {
-			return r.keepHand(place, proved, made, f.err)
-		}
-		if proved.stamp == 0 {
-			proved.stamp = f.page.Stamp
-		}
-		before := r.seq
-		objects, err := r.add(f.page, f.via, made(place, proved))
-		if err != nil {
-			return r.keepHand(place, proved, made, err)
-		}
-		if r.seq != before { // what was in hand had to go first
-			proved = stretch{from: place.After, stamp: f.page.Stamp}
-		}
-		if wanted := f.unanswered(objects); len(wanted) > 0 {
-			r.doubts = append(r.doubts, wanted...)
-		}
-		if r.lane == penstock.Backfill && f.page.Next != "" {
-			r.countObjects()
-		}
-		if f.end {
-			place, proved.to = place.To(""), ""
-			r.proved = proved
-			return place, nil
-		}
-		place, proved.to = place.To(f.next), f.next
-		if r.full() {
-			if err := r.emit(made(place, proved)); err != nil {
-				return place, err
+	if r.fills && len(r.table.Columns) == 0 { // the properties are in the account no more
+		for _, of := range b.queue {
+			if err := b.part(of, penstock.ByList); err != nil {
+				return err
 			}
-			proved = stretch{from: place.After, to: place.After}
 		}
-	}
-	return place, context.Cause(r.ctx)
-}
-
-// keepHand publishes what was read before a failure, so that the next run does
-// not read it again.
-func (r *run) keepHand(place cursor.Pass, proved stretch, made func(cursor.Pass, stretch) draft, err error) (cursor.Pass, error) {
-	if r.builder.Rows() == 0 || r.ctx.Err() != nil || errors.Is(err, errStopped) {
-		return place, err
-	}
-	return place, errors.Join(err, r.emit(made(place, proved)))
-}
-
-// fetched is a page of a list on its way to the decoder.
-type fetched struct {
-	page  *hubspot.Page
-	via   penstock.Via
-	asked []string // with properties in a call of their own: the ids asked for
-	next  string
-	end   bool // the list's end, confirmed
-	err   error
-}
-
-// unanswered are the ids that a list named and a read by id did not.
-func (f fetched) unanswered(objects []shape.Object) []penstock.Want {
-	if len(f.asked) == 0 {
 		return nil
 	}
-	var wanted []penstock.Want
-	for _, id := range absent(f.asked, objects) {
-		wanted = append(wanted, penstock.Want{Key: id, Reason: penstock.WantDoubt, Stamp: f.page.Stamp})
-	}
-	return wanted
+	return b.read()
 }
 
-// fetch reads pages ahead of the decoder. The channel closes after the list's
-// end, an error, or when ctx ends.
-func (r *run) fetch(ctx context.Context, place cursor.Pass) <-chan fetched {
-	out := make(chan fetched, fetchAhead)
-	go func() {
-		defer close(out)
-		tokens := map[string]bool{}
-		for after, ended := place.After, false; ; {
-			f := r.fetchPage(ctx, after, place.Archived)
-			if f.err == nil && tokens[f.next] {
-				f.err = fmt.Errorf("%w: the cursor %q came twice", errBadPage, f.next)
-			}
-			if _, err := strconv.ParseInt(f.next, 10, 64); f.next != "" && err != nil {
-				tokens[f.next] = true // numbers are known to grow
-			}
-			if f.err == nil {
-				// An end counts when it is told twice: from where it seems to
-				// be, the list must be empty. Where cursors are no ids that
-				// place has no name.
-				told := f.next == ""
-				f.end = told && (len(tokens) > 0 || ended && f.page.Results == 0)
-				if ended = told; told && !f.end {
-					f.next, f.err = beyond(f.page, after)
-				}
-			}
-			select {
-			case out <- f:
-			case <-ctx.Done():
-				return
-			}
-			if f.end || f.err != nil {
-				return
-			}
-			after = f.next
+// narrow has only the properties read that a pass fills, where the parts are of
+// such a pass. One that the account does not have now is not asked for, and so
+// is not filled by the pass.
+func (r *run) narrow(left []cursor.Part) {
+	var fill []string
+	for _, p := range left {
+		fill = append(fill, p.Place.Fill...)
+	}
+	if r.fills = len(fill) > 0; !r.fills {
+		return
+	}
+	r.use(only(r.table, fill))
+	there := properties(r.table)
+	for i := range left {
+		fill := slices.Clone(left[i].Place.Fill)
+		left[i].Place.Fill = slices.DeleteFunc(fill, func(property string) bool { return !slices.Contains(there, property) })
+	}
+}
+
+// headOf is the range's cursor as committed.
+func (r *run) headOf(first int64) penstock.Cursor {
+	for _, head := range r.grant.Heads {
+		if head.Lane == r.lane && head.Range == first {
+			return head.Cursor
 		}
-	}()
-	return out
+	}
+	return ""
 }
 
-// beyond is where the list must be empty if the page was its last.
-func beyond(page *hubspot.Page, after string) (string, error) {
-	if page.Results == 0 {
-		return after, nil
+// begin fixes, before anything is read, where the settled lane begins: what
+// changes from now on is its to find.
+func (r *run) begin() error {
+	begin := r.h.clock.now().Add(-r.grant.Lag).UnixMilli()
+	return r.emit(draft{after: r.cursor, begin: cursor.Window{From: begin}.Cursor()})
+}
+
+// part reads one range by the list or by search, to its end.
+func (b *backfill) part(of *run, by penstock.Via) error {
+	place := b.placeOf(of.rng)
+	var err error
+	switch {
+	case place.Done && len(place.Fill) == 0: // nothing of it can be asked for
+		place = place.To("")
+	case by == penstock.BySearch:
+		place, err = of.searchRange(place)
+	default:
+		place, err = of.list(place, func(p cursor.Pass, _ stretch) draft { return draft{after: p.Cursor()} })
 	}
-	scratch := shape.NewBuilder(penstock.Table{Stream: penstock.Stream{Family: penstock.Objects}})
-	objects, err := scratch.Objects(page, penstock.ByList)
-	release(scratch)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errBadPage, err)
+		return errors.Join(err, of.sent())
 	}
-	last := int64(0)
-	for _, o := range objects {
-		if id, ok := cursor.ID(o.ID); ok {
-			last = max(last, id)
-		}
+	filled := b.finish(of.rng, place)
+	if err := of.emit(draft{after: place.Cursor(), filled: filled}); err != nil {
+		return err
 	}
-	return strconv.FormatInt(last+1, 10), nil
+	return of.sent()
 }
 
-func release(b *shape.Builder) {
-	for _, record := range b.Flush().Records {
-		record.Release()
-	}
+// placeOf is where the range stands, as far as is known here.
+func (b *backfill) placeOf(first int64) cursor.Pass {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.places[first]
 }
 
-// fetchPage reads one page with its properties: in the URL where they fit,
-// else by id.
-func (r *run) fetchPage(ctx context.Context, after string, archived bool) fetched {
-	for {
-		f := r.fetchSome(ctx, after, archived)
-		if !r.heavy(f.page, f.err) {
-			return f
-		}
+// finish notes that a range has been read to its end; after the last one of a
+// pass it names the properties that the pass has filled everywhere.
+func (b *backfill) finish(first int64, place cursor.Pass) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.places[first] = place
+	if !b.run.fills {
+		return nil
 	}
-}
-
-// heavyBytes is how large an answer may be before fewer objects are asked for
-// at once: a batch has to hold it.
-const heavyBytes = 16 << 20
-
-// heavy tells whether an answer was too large to be taken, or to be given, and
-// has fewer objects asked for from now on.
-func (r *run) heavy(page *hubspot.Page, err error) bool {
-	var refused *hubspot.Error
-	tooLarge := errors.As(err, &refused) && refused.Kind == hubspot.BadAnswer && !refused.Heals()
-	if !tooLarge && (page == nil || len(page.Body) <= heavyBytes || page.Results <= 1) {
-		return false
+	parts := make([]cursor.Part, 0, len(b.places))
+	for first, place := range b.places {
+		parts = append(parts, cursor.Part{Range: first, Place: place})
 	}
-	now := r.most()
-	if now == 1 {
-		return false // one object alone: taken, or a reject
-	}
-	r.atOnce.Store(int64(max(1, now/8)))
-	return true
-}
-
-// most is how many objects to ask for at once.
-func (r *run) most() int {
-	if n := r.atOnce.Load(); n > 0 {
-		return int(n)
-	}
-	return hubspot.MaxList
-}
-
-func (r *run) fetchSome(ctx context.Context, after string, archived bool) fetched {
-	req := hubspot.ListRequest{
-		Type: r.stream.ObjectType, After: after, Limit: r.most(), Properties: r.ask, Archived: archived,
-	}
-	if !r.long.Load() && r.h.client.ListFits(req) {
-		page, err := r.h.client.List(ctx, req)
-		if hubspot.KindOf(err) != hubspot.TooLong {
-			return fetchedPage(page, penstock.ByList, err)
-		}
-	}
-	r.long.Store(true)
-	req.Properties = nil
-	names, err := r.h.client.List(ctx, req)
-	if err != nil || names.Results == 0 {
-		return fetchedPage(names, penstock.ByList, err)
-	}
-	ids, err := idsOf(names)
-	if err != nil {
-		return fetched{err: fmt.Errorf("%w: %w", errBadPage, err)}
-	}
-	page, err := r.h.client.BatchRead(ctx, hubspot.BatchRequest{
-		Type: r.stream.ObjectType, IDs: ids, Properties: r.ask, Archived: archived,
-	})
-	f := fetchedPage(page, penstock.ByID, err)
-	f.asked, f.next = ids, names.Next
-	return f
-}
-
-func fetchedPage(page *hubspot.Page, via penstock.Via, err error) fetched {
-	f := fetched{page: page, via: via, err: err}
-	if page != nil {
-		f.next = page.Next
-	}
-	return f
-}
-
-// idsOf are the ids of a page's objects.
-func idsOf(page *hubspot.Page) ([]string, error) {
-	scratch := shape.NewBuilder(penstock.Table{Stream: penstock.Stream{Family: penstock.Objects}})
-	objects, err := scratch.Objects(page, penstock.ByList)
-	release(scratch)
-	ids := make([]string, 0, len(objects))
-	for _, o := range objects {
-		ids = append(ids, o.ID)
-	}
-	return ids, err
+	return cursor.Filled(parts)
 }

@@ -1,11 +1,16 @@
 package worker_test
 
 import (
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"penstock"
 	"penstock/internal/cursor"
+	"penstock/internal/hubspot/hubspotsim"
+	"penstock/internal/warehouse"
 )
 
 func TestABackfillReadsEverythingAndFixesWhereTheSettledLaneBegins(t *testing.T) {
@@ -13,11 +18,7 @@ func TestABackfillReadsEverythingAndFixesWhereTheSettledLaneBegins(t *testing.T)
 		began := time.Now().Add(100 * time.Millisecond) // the list is asked for after that
 		e := w.done(penstock.Backfill)
 		w.isWhole()
-		batches := w.taken()
-		for i, b := range batches {
-			if b.Seq != uint64(i+1) || i > 0 && b.Before != batches[i-1].After {
-				w.Errorf("batch %d is %d, from %q", i, b.Seq, b.Before)
-			}
+		for i, b := range w.taken() {
 			if b.Stamp > 0 && b.Stamp <= 100 {
 				w.Errorf("batch %d has stamp %d, which another worker may have used", i, b.Stamp)
 			}
@@ -26,52 +27,137 @@ func TestABackfillReadsEverythingAndFixesWhereTheSettledLaneBegins(t *testing.T)
 		if err != nil || begin.From > began.Add(-lag).UnixMilli() || begin.From < began.Add(-lag-time.Minute).UnixMilli() {
 			w.Errorf("the settled lane begins at %+v, %v; want a lag before %s", begin, err, began)
 		}
-		place, err := cursor.ParsePass(w.cursor(penstock.Backfill))
-		if err != nil || !place.Done || e.Last[0].Seq != uint64(len(batches)) {
-			w.Errorf("it ended at %+v, %v, with the last batch %+v of %d", place, err, e.Last, len(batches))
+		heads := w.heads(penstock.Backfill)
+		parts, err := cursor.Parts(heads)
+		if err != nil || len(cursor.Left(parts)) > 0 || len(e.Last) != len(heads) {
+			w.Errorf("it ended at %+v, %v, with the last batches %+v", heads, err, e.Last)
+		}
+		for _, last := range e.Last {
+			if !slices.ContainsFunc(heads, func(h penstock.Head) bool { return h.Range == last.Range && h.Seq == last.Seq }) {
+				w.Errorf("it says that it ended at %+v; the heads are %+v", last, heads)
+			}
 		}
 	})
 }
 
 func TestABackfillGoesOnAtTheCommittedCursorAfterAnyStop(t *testing.T) {
-	slow := small(1500)
+	slow := small(12_000)
 	slow.Latency = 200 * time.Millisecond
 	inBubble(t, slow, func(w *world) {
 		over := w.begin(contacts(), penstock.Backfill, penstock.Grant{})
-		for range 100 {
-			if pass(100 * time.Millisecond); w.reached() != "" {
-				break
-			}
-		}
+		pass(2200 * time.Millisecond)
 		w.desk.stop() // the worker ends
 		if e := <-over; e.Outcome != penstock.Stopped {
 			w.Errorf("the run ended as %+v", e)
 		}
-		place, err := cursor.ParsePass(w.cursor(penstock.Backfill))
-		if err != nil || place.After == "" || place.Done {
-			w.Fatalf("the backfill stands at %+v, %v: the test wants it half done", place, err)
+		parts, err := cursor.Parts(w.heads(penstock.Backfill))
+		left := cursor.Left(parts)
+		if err != nil || len(parts) < 2 || len(left) == 0 || parts[0].Place.After == "" && !parts[0].Place.Done {
+			w.Fatalf("the backfill stands at %+v, %v: the test wants it half done", parts, err)
 		}
 		w.start()
 		w.wire.requests()
 		w.done(penstock.Backfill)
 		w.isWhole()
 		seen := w.wire.requests()
-		if counted(seen, "after="+place.After+"&") != 1 || counted(seen, "limit=100&archived=false&properties") != 0 {
-			w.Errorf("it did not go on at %s: %q", place.After, seen)
+		for _, p := range left {
+			if counted(seen, "after="+p.Place.After+"&") != 1 {
+				w.Errorf("it did not go on at %s: %q", p.Place.After, seen)
+			}
+		}
+		if counted(seen, "limit=100&archived=false&properties") != 0 {
+			w.Errorf("it began anew: %q", seen)
 		}
 	})
 }
 
-// reached is how far a list of contacts has been committed.
-func (w *world) reached() string {
-	heads, err := w.desk.store.Heads(w.Context(), "contacts", penstock.Backfill)
+// heads are those of a lane of contacts.
+func (w *world) heads(lane penstock.Lane) []penstock.Head {
+	heads, err := w.desk.store.Heads(w.Context(), "contacts", lane)
 	w.try(err)
-	if len(heads) == 0 {
-		return ""
+	return heads
+}
+
+func TestABackfillInRangesIsWholeHoweverOftenItIsStopped(t *testing.T) {
+	for name, bend := range map[string]func(*hubspotsim.Options){
+		"inclusive cursors": func(*hubspotsim.Options) {},
+		"exclusive cursors": func(o *hubspotsim.Options) { o.ExclusiveAfter = true },
+		"ids as text":       func(o *hubspotsim.Options) { o.TextIDs = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := small(7000)
+			o.Latency, o.Jitter = 150*time.Millisecond, 50*time.Millisecond
+			bend(&o)
+			inBubble(t, o, func(w *world) {
+				random := rand.New(rand.NewPCG(1, 2))
+				stops := 0
+				for ; len(w.heads(penstock.Backfill)) == 0 || len(w.left()) > 0; stops++ {
+					over := w.begin(contacts(), penstock.Backfill, penstock.Grant{})
+					pass(time.Duration(300+random.IntN(1500)) * time.Millisecond)
+					w.desk.stop()
+					<-over
+					w.start()
+				}
+				w.isWhole()
+				if stops < 3 || len(w.heads(penstock.Backfill)) < 3 {
+					w.Errorf("%d stops, and %d ranges: the test wants more of both", stops, len(w.heads(penstock.Backfill)))
+				}
+				if n := w.account.Counters().Objects["contacts"]; n > int64(7000+stops*2500) {
+					w.Errorf("%d objects were read for 7,000 and %d stops", n, stops)
+				}
+			})
+		})
 	}
-	place, err := cursor.ParsePass(heads[0].Cursor)
+}
+
+// left are the ranges of the backfill that are still to be read.
+func (w *world) left() []cursor.Part {
+	parts, err := cursor.Parts(w.heads(penstock.Backfill))
 	w.try(err)
-	return place.After
+	return cursor.Left(parts)
+}
+
+func TestValuesAreFilledInRangesHoweverOftenThatIsStopped(t *testing.T) {
+	o := small(3000)
+	o.Latency = 200 * time.Millisecond
+	inBubble(t, o, func(w *world) {
+		w.done(penstock.Backfill)
+		w.try(w.account.AddProperty("contacts", property("late_fact")))
+		pass(11 * time.Minute)
+		w.done(penstock.Settled)
+		grant := penstock.Grant{Fill: []string{"late_fact"}}
+		filled := func() bool {
+			tables, err := w.desk.store.Tables(w.Context())
+			w.try(err)
+			return len(warehouse.Unfilled(tables[0].Columns)) == 0
+		}
+		runs := 0
+		for ; !filled(); runs++ {
+			over := w.begin(contacts(), penstock.Backfill, grant)
+			pass(1500 * time.Millisecond)
+			w.desk.stop()
+			<-over
+			w.start()
+		}
+		if runs < 2 || len(w.left()) > 0 {
+			w.Errorf("after %d runs %+v are left", runs, w.left())
+		}
+		w.isWhole()
+		got, want := map[string]int{}, map[string]int{}
+		for _, line := range w.table("contacts", "late_fact") {
+			got[line]++
+		}
+		for o := range w.account.Truth("contacts") {
+			value, has := o.Properties["late_fact"]
+			if !has {
+				value = "<nil>"
+			}
+			want[value]++
+		}
+		if !maps.Equal(got, want) {
+			w.Errorf("filled with %v, want %v", got, want)
+		}
+	})
 }
 
 func TestStopEndsARunAtABatch(t *testing.T) {
@@ -83,12 +169,16 @@ func TestStopEndsARunAtABatch(t *testing.T) {
 		w.desk.announce(func(c *penstock.Connection) { c.Once, c.Schedule.On = "", false })
 		e := <-over
 		batches := w.taken()
-		if e.Outcome != penstock.Stopped || e.Trouble != nil || e.Last[0].Seq != uint64(len(batches)) {
+		said := uint64(0)
+		for _, last := range e.Last {
+			said += last.Seq
+		}
+		if e.Outcome != penstock.Stopped || e.Trouble != nil || said != uint64(len(batches)) {
 			w.Errorf("the run ended as %+v after %d batches", e, len(batches))
 		}
-		place, err := cursor.ParsePass(w.cursor(penstock.Backfill))
-		if err != nil || place.Done {
-			w.Errorf("the backfill stands at %+v, %v", place, err)
+		parts, err := cursor.Parts(w.heads(penstock.Backfill))
+		if err != nil || len(cursor.Left(parts)) == 0 {
+			w.Errorf("the backfill stands at %+v, %v", parts, err)
 		}
 	})
 }

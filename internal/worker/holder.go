@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,10 +19,12 @@ import (
 )
 
 // The runs that may be open at once on one connection: each holds a batch in
-// memory. Lanes that follow changes wait neither for backfills nor for sweeps,
-// which come last for the quota and may stand still for long.
+// memory. Lanes that follow changes wait neither for backfills nor for lists of
+// archived objects nor for sweeps, which come last for the quota and may stand
+// still for long.
 const (
 	backfillsAtOnce = 3
+	archivesAtOnce  = 2
 	sweepsAtOnce    = 2
 	othersAtOnce    = 6
 )
@@ -48,27 +51,29 @@ type holder struct {
 	client  *hubspot.Client
 	token   string // the one that client uses
 	account hubspot.Account
-	known   bool          // the account is the token's of now
-	lease   time.Duration // without an answer for so long, another may hold the account
-	quota   *hubspot.AccountQuota
-	stamp   atomic.Int64
+	known   bool                    // the account is the token's of now
+	lease   time.Duration           // without an answer for so long, another may hold the account
+	shared  atomic.Pointer[account] // with the account's other connections; the holder's own until its account is known
 	clock   clock
 	lists   definitions
 	pipes   pipes
 
 	backfills chan struct{}
+	archives  chan struct{}
 	sweeps    chan struct{}
 	others    chan struct{}
 }
 
 func newHolder(w *Worker, name string) *holder {
-	return &holder{
+	h := &holder{
 		w: w, name: name, log: w.cfg.Log.With("connection", name),
 		wake: make(chan struct{}), wanted: map[string]chan struct{}{},
 		runs: map[string]*run{}, memories: map[string]*memory{},
-		backfills: make(chan struct{}, backfillsAtOnce), sweeps: make(chan struct{}, sweepsAtOnce),
+		backfills: make(chan struct{}, backfillsAtOnce), archives: make(chan struct{}, archivesAtOnce), sweeps: make(chan struct{}, sweepsAtOnce),
 		others: make(chan struct{}, othersAtOnce),
 	}
+	h.shared.Store(&account{quota: hubspot.NewAccountQuota()})
+	return h
 }
 
 // wakeAll has every keeper ask again; the caller holds mu.
@@ -153,9 +158,32 @@ func (h *holder) begin(ctx context.Context) error {
 	h.runs = map[string]*run{} // of a lease that was lost: their silence ends them
 	h.mu.Unlock()
 	h.lease = max(reply.Lease, time.Second)
-	h.quota.Restore(reply.Spent.Day, int(reply.Spent.Calls))
+	h.restore(reply.Spent)
 	h.answered(reply)
 	return nil
+}
+
+// restore takes the day's calls of the account's former holders.
+func (h *holder) restore(spent penstock.Spent) {
+	quota := h.shared.Load().quota
+	quota.Restore(spent.Day, int(spent.Calls))
+	calls := map[hubspot.Label]int{}
+	for _, by := range spent.By {
+		calls[hubspot.Label{Stream: by.Stream, Lane: string(by.Lane)}] = int(by.Calls)
+	}
+	quota.RestoreCalls(spent.Day, calls)
+}
+
+// callsOf are the day's calls by what they were for.
+func callsOf(quota *hubspot.AccountQuota) []penstock.LaneCalls {
+	var by []penstock.LaneCalls
+	for label, calls := range quota.Calls() {
+		by = append(by, penstock.LaneCalls{Stream: label.Stream, Lane: penstock.Lane(label.Lane), Calls: int64(calls)})
+	}
+	slices.SortFunc(by, func(a, b penstock.LaneCalls) int {
+		return cmp.Or(strings.Compare(a.Stream, b.Stream), strings.Compare(string(a.Lane), string(b.Lane)))
+	})
+	return by
 }
 
 // identify finds out whose account the token opens. A worker that waits for
@@ -171,9 +199,9 @@ func (h *holder) identify(ctx context.Context) error {
 	}
 	h.mu.Lock()
 	h.account, h.known = account, true
-	h.quota = h.w.quota(account.PortalID)
 	h.mu.Unlock()
-	h.client.UseAccount(h.quota)
+	h.shared.Store(h.w.account(account.PortalID))
+	h.client.UseAccount(h.shared.Load().quota)
 	h.clock.saw(account.Date)
 	return nil
 }
@@ -229,7 +257,7 @@ func (h *holder) renew(ctx context.Context, secret []byte) error {
 		return err
 	}
 	defer probe.Close()
-	probe.UseAccount(h.quota)
+	probe.UseAccount(h.shared.Load().quota)
 	asking, cancel := context.WithTimeout(ctx, h.lease/3)
 	defer cancel()
 	account, err := probe.Account(asking)
@@ -250,13 +278,14 @@ func (h *holder) renew(ctx context.Context, secret []byte) error {
 // nextStamp is the order of observation, one a call. data-streams keeps a
 // million of them free above the last it heard of, more than HubSpot permits
 // calls in a day, so that the account's next worker begins above them all.
-func (h *holder) nextStamp() int64 { return h.stamp.Add(1) }
+func (h *holder) nextStamp() int64 { return h.shared.Load().stamp.Add(1) }
 
 // above has the stamps go on above from. They never go back, whatever lease is
 // lost and won.
 func (h *holder) above(from int64) {
-	for now := h.stamp.Load(); now < from; now = h.stamp.Load() {
-		h.stamp.CompareAndSwap(now, from)
+	stamp := &h.shared.Load().stamp
+	for now := stamp.Load(); now < from; now = stamp.Load() {
+		stamp.CompareAndSwap(now, from)
 	}
 }
 
@@ -274,16 +303,20 @@ func (h *holder) complain(ctx context.Context, err error) error {
 func (h *holder) beat() penstock.Beat {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	shared := h.shared.Load()
 	b := penstock.Beat{
 		Worker: h.w.name, PublicKey: h.w.cfg.Identity.PublicKey(), Connection: h.name,
-		Stamp: h.stamp.Load(), Found: h.found,
+		Stamp: shared.stamp.Load(), Found: h.found,
 		Account: penstock.Account{
 			ID: h.account.PortalID, TimeZone: h.account.TimeZone, Kind: h.account.Type,
 		},
 	}
-	if h.quota != nil {
-		day := h.quota.Today()
-		b.Spent = penstock.Spent{Day: day, Calls: int64(h.quota.Spent(day)), Limit: int64(h.client.Quota().Daily.Limit)}
+	if h.account.PortalID != 0 {
+		day := shared.quota.Today()
+		b.Spent = penstock.Spent{
+			Day: day, Calls: int64(shared.quota.Spent(day)), Limit: int64(h.client.Quota().Daily.Limit),
+			By: callsOf(shared.quota),
+		}
 	}
 	for _, r := range h.runs {
 		b.Runs = append(b.Runs, r.progress())

@@ -21,10 +21,13 @@ func (h *holder) keep(ctx context.Context, stream penstock.Stream, lane penstock
 	switch lane {
 	case penstock.Backfill:
 		slots = h.backfills
+	case penstock.Archive:
+		slots = h.archives
 	case penstock.Sweep:
 		slots = h.sweeps
 	}
 	ctx = hubspot.WithPriority(ctx, lane.Priority())
+	ctx = hubspot.WithLabel(ctx, hubspot.Label{Stream: stream.Name, Lane: string(lane)})
 	for {
 		h.mu.Lock()
 		wake, wanted := h.wake, make(chan struct{})
@@ -84,7 +87,7 @@ func (h *holder) execute(ctx context.Context, stream penstock.Stream, lane penst
 	}
 	end := penstock.RunEnd{
 		Worker: h.w.name, Connection: h.name, Grant: g.Token,
-		Last: []penstock.Mark{{Seq: r.published.Load()}}, Outcome: outcome, Late: r.late,
+		Last: r.marks(), Outcome: outcome, Late: r.late,
 	}
 	if outcome == penstock.Failed || outcome == penstock.Skipped {
 		end.Trouble = troubleOf(err)

@@ -115,17 +115,22 @@ func (m *memory) worst() time.Duration {
 // remember takes the objects of a run's batches as committed up to the marks.
 // The caller holds mu.
 func (h *holder) remember(r *run, committed []penstock.Mark) {
-	seq := uint64(0)
-	for _, m := range committed {
-		if m.Range == 0 {
-			seq = m.Seq
-		}
-	}
 	m := h.memories[r.stream.Name]
 	if m == nil {
 		m = newMemory()
 		h.memories[r.stream.Name] = m
 	}
+	for _, of := range r.all() {
+		for _, mark := range committed {
+			if mark.Range == of.rng {
+				h.learn(m, of, mark.Seq)
+			}
+		}
+	}
+}
+
+// learn takes the objects of one range's batches as committed up to seq.
+func (h *holder) learn(m *memory, r *run, seq uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.pending) > 0 && r.pending[0].seq <= seq {

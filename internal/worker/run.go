@@ -25,11 +25,16 @@ const (
 var (
 	errRunOver = errors.New("data-streams has ended the run")
 	errStopped = errors.New("stopped")
+	errPublish = errors.New("a batch could not be published")
 	errNoType  = errors.New("the account does not have this object type, or has not switched it on")
 )
 
-// run is a granted stretch of work in one lane.
+// run is a granted stretch of work in one lane. A backfill has a run of its own
+// for each range that it reads, all of one grant: root is the first of them,
+// which is stopped, counted and ended for all.
 type run struct {
+	root   *run
+	rng    int64 // the range
 	h      *holder
 	stream penstock.Stream
 	lane   penstock.Lane
@@ -38,16 +43,28 @@ type run struct {
 	cancel context.CancelCauseFunc
 	stop   atomic.Bool
 
-	table   penstock.Table
-	columns uint64    // of the table, hashed
-	defined time.Time // when the properties of the table were read
-	ask     []string  // the properties to ask HubSpot for
-	builder *shape.Builder
-	first   time.Time // when the oldest row in the builder came
-	cursor  penstock.Cursor
-	seq     uint64
-	inHand  []observation // objects in the builder
-	sending chan error    // of the batch that is being published; nil when none is
+	table penstock.Table
+	// computed are the properties that HubSpot changes without a new date.
+	computed []string
+	columns  uint64    // of the table, hashed
+	defined  time.Time // when the properties of the table were read
+	ask      []string  // the properties to ask HubSpot for
+	builder  *shape.Builder
+	first    time.Time // when the oldest row in the builder came
+	cursor   penstock.Cursor
+	seq      uint64
+	inHand   []observation // objects in the builder
+	sending  chan error    // of the batch that is being published; nil when none is
+
+	parts  []*run // of the root, under mu: the runs of its ranges
+	splits chan splitting
+	closed chan struct{} // once the range is read no more
+	busy   bool          // it is being split; like the next guarded by the backfill's mu
+	uncut  bool          // it cannot be split any more
+	hungry atomic.Bool   // its reader waits for pages, rather than pages for it
+	below  atomic.Int64  // where the range ends; 0: with the list
+	left   atomic.Int64  // objects to read, as far as is known
+	after  atomic.Int64  // the id that the reader has come to
 
 	end       atomic.Pointer[penstock.RunEnd] // once the run is over
 	published atomic.Uint64
@@ -55,12 +72,13 @@ type run struct {
 	total     atomic.Int64
 	late      time.Duration
 
-	stopCounting func()       // ends the question how many objects there are; nil before it was asked
-	fills        bool         // only some properties are read, for rows that lack them
-	long         atomic.Bool  // the properties do not fit in a URL
-	atOnce       atomic.Int64 // objects a page, where full pages are too heavy; 0 for full ones
-	doubts       []penstock.Want
-	proved       stretch // of a list, by the rows still in hand at its end
+	fills  bool         // only some properties are read, for rows that lack them
+	ahead  int          // pages fetched while others are decoded
+	pages  int          // of a list that this run is to read at most; 0 for all
+	long   atomic.Bool  // the properties do not fit in a URL
+	atOnce atomic.Int64 // objects a page, where full pages are too heavy; 0 for full ones
+	doubts []penstock.Want
+	proved stretch // of a list, by the rows still in hand at its end
 
 	mu      sync.Mutex
 	pending []observed // published, not known to be committed
@@ -80,7 +98,8 @@ type observed struct {
 }
 
 func (h *holder) newRun(ctx context.Context, stream penstock.Stream, lane penstock.Lane, g penstock.Grant) *run {
-	r := &run{h: h, stream: stream, lane: lane, grant: g}
+	r := &run{h: h, stream: stream, lane: lane, grant: g, ahead: fetchAhead}
+	r.root = r
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	for _, head := range g.Heads {
 		if head.Lane == lane && head.Range == 0 {
@@ -98,11 +117,20 @@ func (h *holder) newRun(ctx context.Context, stream penstock.Stream, lane pensto
 }
 
 func (r *run) progress() penstock.Progress {
-	p := penstock.Progress{Grant: r.grant.Token, Read: r.read.Load(), Total: r.total.Load(), End: r.end.Load()}
-	if seq := r.published.Load(); seq > 0 {
-		p.Published = []penstock.Mark{{Seq: seq}}
+	return penstock.Progress{
+		Grant: r.grant.Token, Published: r.marks(), Read: r.read.Load(), Total: r.total.Load(), End: r.end.Load(),
 	}
-	return p
+}
+
+// marks are how far each range has been published.
+func (r *run) marks() []penstock.Mark {
+	var marks []penstock.Mark
+	for _, of := range r.all() {
+		if seq := of.published.Load(); seq > 0 {
+			marks = append(marks, penstock.Mark{Range: of.rng, Seq: seq})
+		}
+	}
+	return marks
 }
 
 // do reads what the lane has to read.
@@ -113,9 +141,6 @@ func (r *run) do() (penstock.Outcome, error) {
 	}
 	if sentErr := r.sent(); err == nil {
 		err = sentErr
-	}
-	if r.stopCounting != nil {
-		r.stopCounting()
 	}
 	switch {
 	case err == nil:
@@ -142,7 +167,12 @@ func (r *run) dispatch() error {
 		return r.fresh()
 	case penstock.Settled:
 		return r.settled()
+	case penstock.Archive:
+		return r.whole(true)
 	case penstock.Sweep:
+		if r.stream.Whole {
+			return r.whole(false)
+		}
 		return r.sweep()
 	case penstock.Named:
 		return r.named()
@@ -160,6 +190,11 @@ func (r *run) prepare() error {
 		return err
 	}
 	r.defined = r.h.lists.readAt(r.stream.ObjectType)
+	for _, p := range properties {
+		if p.Computed() {
+			r.computed = append(r.computed, p.Name)
+		}
+	}
 	r.use(shape.TableOf(r.stream, properties))
 	return nil
 }
@@ -185,6 +220,7 @@ func (r *run) use(table penstock.Table) {
 // A draft is what a batch says besides its rows.
 type draft struct {
 	after     penstock.Cursor
+	splits    []penstock.Split
 	begin     penstock.Cursor
 	filled    []string
 	wanted    []penstock.Want
@@ -209,8 +245,8 @@ func (r *run) emit(d draft) error {
 	}
 	d.wanted = append(d.wanted, r.doubts...)
 	b := &penstock.Batch{
-		Connection: r.h.name, Stream: r.stream, Lane: r.lane, Grant: r.grant.Token, Seq: r.seq + 1,
-		Before: r.cursor, After: d.after, Rows: built.Records, Rejects: built.Rejects, Counts: built.Counts,
+		Connection: r.h.name, Stream: r.stream, Lane: r.lane, Grant: r.grant.Token, Range: r.rng, Seq: r.seq + 1,
+		Before: r.cursor, After: d.after, Splits: d.splits, Rows: built.Records, Rejects: built.Rejects, Counts: built.Counts,
 		Stamp: built.Stamp, Begin: d.begin, Filled: d.filled, Wanted: d.wanted, Inventory: d.inventory,
 		SettledAt: d.settledAt, FreshAt: d.freshAt,
 	}
@@ -226,7 +262,7 @@ func (r *run) emit(d draft) error {
 	sending := make(chan error, 1)
 	r.sending = sending
 	go func() { sending <- r.publish(b, objects) }()
-	if r.stop.Load() {
+	if r.root.stop.Load() {
 		return errStopped
 	}
 	return nil
@@ -236,7 +272,7 @@ func (r *run) emit(d draft) error {
 func (r *run) publish(b *penstock.Batch, objects observed) error {
 	defer b.Release()
 	if err := r.h.w.cfg.Out.Publish(r.ctx, b); err != nil {
-		return fmt.Errorf("publish a batch of %s: %w", r.stream.Name, err)
+		return fmt.Errorf("%w: %s: %w", errPublish, r.stream.Name, err)
 	}
 	r.published.Store(b.Seq)
 	if len(objects.objects) > 0 {
@@ -279,8 +315,10 @@ func (r *run) add(page *hubspot.Page, via penstock.Via, before draft) ([]shape.O
 		return nil, fmt.Errorf("%w: %w", errBadPage, err)
 	}
 	r.h.clock.saw(page.Date)
-	r.read.Add(int64(len(objects)))
-	r.note(page.Date, objects)
+	r.root.read.Add(int64(len(objects)))
+	if via != penstock.BySearch { // whose values may be older than their date
+		r.note(page.Date, objects)
+	}
 	return objects, nil
 }
 

@@ -1,20 +1,24 @@
 package worker
 
 import (
+	"errors"
+
 	"penstock"
 	"penstock/internal/cursor"
 )
 
-// sweep reads the archived list from its beginning to its end; for a type that
+// sweepPages is how many pages one run of a sweep reads: then it asks whether
+// it may go on, as the day's calls and the clock allow.
+const sweepPages = 100
+
+// whole reads the archived list from its beginning to its end; for a type that
 // nothing tells the changes of, all live objects before.
-func (r *run) sweep() error {
+func (r *run) whole(archivedOnly bool) error {
 	place, err := cursor.ParsePass(r.cursor)
 	if err != nil {
 		return err
 	}
-	if !r.stream.Whole {
-		place.Archived = true
-	}
+	place.Archived = place.Archived || archivedOnly
 	for {
 		archived := place.Archived
 		made := func(p cursor.Pass, s stretch) draft {
@@ -23,7 +27,7 @@ func (r *run) sweep() error {
 		if place, err = r.list(place, made); err != nil {
 			return err
 		}
-		next := cursor.Pass{} // the next sweep begins anew
+		next := cursor.Pass{} // the next time begins anew
 		if !archived {
 			next = cursor.Pass{Archived: true}
 		}
@@ -36,6 +40,34 @@ func (r *run) sweep() error {
 		place = next
 	}
 }
+
+// sweep compares everything that the list of live objects names with what is
+// held: an object of another date is wanted, and so is one of ours that the
+// list does not name. Of the values only those are taken that HubSpot computes
+// and changes without a new date.
+func (r *run) sweep() error {
+	place, err := cursor.ParsePass(r.cursor)
+	if err != nil {
+		return err
+	}
+	r.fills, r.pages = true, sweepPages
+	r.use(only(r.table, r.computed))
+	place = place.Sweeping(r.h.clock.now().UnixMilli())
+	made := func(p cursor.Pass, s stretch) draft {
+		return draft{after: p.Cursor(), inventory: s.inventory(false)}
+	}
+	place, err = r.list(place, made)
+	if err == nil {
+		err = r.emit(draft{after: place.SweptOnce().Cursor(), inventory: r.proved.inventory(false)})
+	}
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// errEnough ends a run that has read what one run may.
+var errEnough = errors.New("enough for one run")
 
 // inventory says what the stretch proves: an id of ours in it that the rows do
 // not name is no longer in the list. Cursors that are not ids prove nothing.

@@ -8,25 +8,26 @@ import (
 	"time"
 
 	"penstock"
+	"penstock/internal/cursor"
 	"penstock/internal/hubspot/hubspotsim"
 )
 
-func TestASweepReadsTheArchivedListAndProvesWhatItDoesNotName(t *testing.T) {
+func TestTheArchivedListIsReadAndProvesWhatItDoesNotName(t *testing.T) {
 	inBubble(t, small(400), func(w *world) {
 		w.done(penstock.Backfill)
 		ids := w.ids()
 		for _, id := range ids[:150] {
 			w.try(w.account.Archive("contacts", id))
 		}
-		w.done(penstock.Sweep)
+		w.done(penstock.Archive)
 		w.isWhole()
-		if at := w.cursor(penstock.Sweep); at != "" {
+		if at := w.cursor(penstock.Archive); at != "" {
 			w.Errorf("the next sweep would begin at %q", at)
 		}
 		w.try(w.account.Restore("contacts", ids[7]))
 		pass(time.Minute)
 		w.taken()
-		w.done(penstock.Sweep)
+		w.done(penstock.Archive)
 		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10)
 		if err != nil || len(wants) != 1 || wants[0].Key != fmt.Sprint(ids[7]) || wants[0].Reason != penstock.WantUnlisted {
 			w.Fatalf("wanted: %+v, %v", wants, err)
@@ -42,6 +43,74 @@ func TestASweepReadsTheArchivedListAndProvesWhatItDoesNotName(t *testing.T) {
 		}
 		w.done(penstock.Named)
 		w.isWhole()
+	})
+}
+
+func TestASweepFindsWhatNothingElseTells(t *testing.T) {
+	inBubble(t, small(400), func(w *world) {
+		w.done(penstock.Backfill)
+		ids := w.ids()
+		w.try(w.account.Archive("contacts", ids[3]))
+		w.try(w.account.Archive("contacts", ids[399]))
+		w.try(w.account.Update("contacts", ids[5], map[string]string{"email": "moved@example.com"}))
+		pass(time.Minute)
+		w.taken()
+		w.done(penstock.Sweep)
+		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10)
+		got := map[string]string{}
+		for _, want := range wants {
+			got[want.Key] = want.Reason
+		}
+		if err != nil || len(got) != 3 || got[fmt.Sprint(ids[3])] != penstock.WantAbsent || got[fmt.Sprint(ids[399])] != penstock.WantAbsent {
+			w.Fatalf("wanted: %+v, %v", wants, err)
+		}
+		w.done(penstock.Named)
+		w.isWhole()
+		place, err := cursor.ParsePass(w.cursor(penstock.Sweep))
+		if err != nil || place.Swept == 0 || place.After != "" {
+			w.Errorf("the sweep stands at %+v, %v", place, err)
+		}
+	})
+}
+
+func TestASweepOfWhatIsEqualWantsAndWritesNothing(t *testing.T) {
+	inBubble(t, small(300), func(w *world) {
+		w.done(penstock.Backfill)
+		tables, err := w.desk.store.Tables(w.Context())
+		if err != nil {
+			w.Fatal(err)
+		}
+		load := tables[0].Load
+		w.done(penstock.Sweep)
+		tables, err = w.desk.store.Tables(w.Context())
+		if err != nil || tables[0].Load != load || tables[0].Wanted != 0 {
+			w.Errorf("load %d was %d, %d wanted, %v", tables[0].Load, load, tables[0].Wanted, err)
+		}
+	})
+}
+
+func TestARunOfASweepEndsAfterSomePagesAndTheNextGoesOn(t *testing.T) {
+	inBubble(t, small(12_500), func(w *world) {
+		w.done(penstock.Backfill)
+		w.wire.requests()
+		w.done(penstock.Sweep)
+		first := counted(w.wire.requests(), "/objects/")
+		place, err := cursor.ParsePass(w.cursor(penstock.Sweep))
+		if err != nil || place.After == "" || place.Began == 0 || first != 100 {
+			w.Fatalf("after %d pages the sweep stands at %+v, %v", first, place, err)
+		}
+		w.try(w.account.Archive("contacts", w.ids()[12_499]))
+		w.done(penstock.Sweep)
+		if n := counted(w.wire.requests(), "/objects/"); n > 28 {
+			w.Errorf("%d pages more for the 2,500 objects left", n)
+		}
+		tables, err := w.desk.store.Tables(w.Context())
+		if err != nil || tables[0].Wanted != 1 {
+			w.Errorf("%d wanted, %v", tables[0].Wanted, err)
+		}
+		if place, err = cursor.ParsePass(w.cursor(penstock.Sweep)); err != nil || place.Swept == 0 {
+			w.Errorf("the sweep stands at %+v, %v", place, err)
+		}
 	})
 }
 
@@ -179,7 +248,7 @@ func TestATypeThatTheAccountDoesNotHaveIsSkipped(t *testing.T) {
 	})
 }
 
-func TestSweepsThatStandStillHoldNobodyUp(t *testing.T) {
+func TestListsThatStandStillHoldNobodyUp(t *testing.T) {
 	var streams []penstock.Stream
 	for i, name := range []string{"companies", "deals", "tickets", "products", "line_items", "notes", "tasks", "calls"} {
 		kind := []string{"0-2", "0-3", "0-5", "0-7", "0-8", "0-46", "0-27", "0-48"}[i]
@@ -192,7 +261,7 @@ func TestSweepsThatStandStillHoldNobodyUp(t *testing.T) {
 		free := make(chan struct{})
 		w.wire.bends(w.holding("archived=true", free)) // as the last in the queue for the quota
 		for _, s := range streams {
-			w.begin(s, penstock.Sweep, penstock.Grant{})
+			w.begin(s, penstock.Archive, penstock.Grant{})
 		}
 		pass(time.Minute)
 		w.try(w.account.BulkTouch("contacts", 10))
@@ -200,7 +269,7 @@ func TestSweepsThatStandStillHoldNobodyUp(t *testing.T) {
 		began := time.Now()
 		w.done(penstock.Fresh)
 		if took := time.Since(began); took > time.Minute {
-			w.Errorf("the fresh lane waited %s for sweeps", took)
+			w.Errorf("the fresh lane waited %s for archived lists", took)
 		}
 		w.isWhole()
 		close(free)

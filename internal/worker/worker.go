@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,16 +63,24 @@ type Worker struct {
 	cfg  Config
 	name string
 
-	mu      sync.Mutex
-	holders map[string]*holder
-	quotas  map[int64]*hubspot.AccountQuota // by account: shared by its connections
+	mu       sync.Mutex
+	holders  map[string]*holder
+	accounts map[int64]*account
+}
+
+// account is what the connections of one HubSpot account share: its limits,
+// and the order of observation, so that no stamp below the lowest that a run
+// was granted at can come of another connection's run (W5).
+type account struct {
+	quota *hubspot.AccountQuota
+	stamp atomic.Int64
 }
 
 // New makes a worker.
 func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, name: rand.Text(),
-		holders: map[string]*holder{}, quotas: map[int64]*hubspot.AccountQuota{},
+		holders: map[string]*holder{}, accounts: map[int64]*account{},
 	}
 }
 
@@ -134,16 +143,16 @@ func (w *Worker) holder(connection string) (h *holder, new bool) {
 	return h, new
 }
 
-// quota is the account's, shared by all connections that read it.
-func (w *Worker) quota(account int64) *hubspot.AccountQuota {
+// account is shared by all connections that read it.
+func (w *Worker) account(id int64) *account {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	q := w.quotas[account]
-	if q == nil {
-		q = hubspot.NewAccountQuota()
-		w.quotas[account] = q
+	a := w.accounts[id]
+	if a == nil {
+		a = &account{quota: hubspot.NewAccountQuota()}
+		w.accounts[id] = a
 	}
-	return q
+	return a
 }
 
 // heard takes the state that data-streams wants. A change wakes the keepers.

@@ -166,7 +166,7 @@ func (w *world) env() []string {
 	return []string{
 		"PENSTOCK_NATS_URL=nats://" + w.natsAt, "PENSTOCK_DATA_DIR=" + w.dir, "PENSTOCK_LISTEN=" + w.listen,
 		"HUBSPOT_BASE_URL=" + w.hubspot.URL, "HUBSPOT_ACCESS_TOKEN=" + token,
-		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_SWEEP_EVERY=2s", "PENSTOCK_LEASE=3s", "PENSTOCK_LOG_LEVEL=debug",
+		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_LIST_EVERY=2s", "PENSTOCK_LEASE=3s", "PENSTOCK_LOG_LEVEL=debug",
 	}
 }
 

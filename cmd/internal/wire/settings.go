@@ -15,6 +15,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"penstock"
+	"penstock/internal/datastreams"
 	"penstock/internal/hubspot"
 )
 
@@ -43,20 +44,21 @@ func (s HubSpotSettings) client() (hubspot.Config, error) {
 type Settings struct {
 	HubSpotSettings
 
-	BaseURL    string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
-	Token      string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
-	TokenFile  string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
-	Warehouse  string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
-	NATS       string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
-	DataDir    string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
-	Listen     string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
-	Every      time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
-	Lag        time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
-	SweepEvery time.Duration `name:"sweep-every" env:"PENSTOCK_SWEEP_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
-	Lease      time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
-	APIToken   string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
-	Config     string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
-	LogLevel   string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
+	BaseURL   string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
+	Token     string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
+	TokenFile string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
+	Warehouse string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
+	NATS      string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
+	DataDir   string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
+	Listen    string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
+	Every     time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
+	Lag       time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
+	ListEvery time.Duration `name:"list-every" env:"PENSTOCK_LIST_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
+	Sweep     string        `name:"sweep" env:"PENSTOCK_SWEEP" default:"25%" help:"what of the day sweeps may use: none, a share of the daily calls such as 25%, a time of day such as 22:00-06:00, or both"`
+	Lease     time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
+	APIToken  string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
+	Config    string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
+	LogLevel  string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
 
 	CatchUpOnly bool `kong:"-"` // read only what somebody waits for
 }
@@ -98,7 +100,10 @@ type ConnectionSettings struct {
 	Every     time.Duration `yaml:"every"`
 	Lag       time.Duration `yaml:"lag"`
 	Streams   []string      `yaml:"streams"`
+	Sweep     string        `yaml:"sweep"`
 	Warehouse string        `yaml:"warehouse"`
+
+	policy datastreams.SweepPolicy
 
 	On    bool   `yaml:"-"` // whether it is read before anybody says start or stop
 	token string // given directly
@@ -160,6 +165,10 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		}
 		if err := c.checkPlaces(); err != nil {
 			return nil, err
+		}
+		var err error
+		if c.policy, err = datastreams.ParseSweep(c.Sweep); err != nil {
+			return nil, Usage("connection %q: %v", c.Name, err)
 		}
 		place := canonical(c.Warehouse)
 		if other := places[place]; other != "" {
@@ -236,6 +245,9 @@ func (s Settings) fillIn(c *ConnectionSettings) {
 	}
 	if c.Lag == 0 {
 		c.Lag = s.Lag
+	}
+	if c.Sweep == "" {
+		c.Sweep = s.Sweep
 	}
 	if c.Warehouse == "" {
 		file := "hubspot.db"

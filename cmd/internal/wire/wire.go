@@ -79,7 +79,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	}
 	server.Service, err = datastreams.New(ctx, datastreams.Config{
 		Sources: sources, Catalog: server.catalog, Bus: queues{server.Bus}, Seal: secret.Seal,
-		Installation: server.folder.Installation, SweepEvery: s.SweepEvery, Lease: s.Lease, CatchUpOnly: s.CatchUpOnly, Log: log,
+		Installation: server.folder.Installation, ListEvery: s.ListEvery, Lease: s.Lease, CatchUpOnly: s.CatchUpOnly, Log: log,
 	})
 	return server, err
 }
@@ -222,7 +222,7 @@ func (c ConnectionSettings) source(store warehouse.Store) datastreams.Source {
 			Name: c.Name, BaseURL: c.BaseURL, Lag: c.Lag, Streams: c.Streams,
 			Schedule: penstock.Schedule{On: c.On, Every: c.Every},
 		},
-		Store: store,
+		Store: store, Sweep: c.policy,
 	}
 	if c.TokenFile != "" || c.token != "" || c.TokenEnv != "" {
 		source.Token = c.Token

@@ -67,6 +67,11 @@ func (a *applying) prepare(r *record) (err error) {
 	if err := a.table.evolve(a.conn, r.columns); err != nil {
 		return err
 	}
+	if r.whole {
+		if err := a.table.attend(a.conn, r.columns); err != nil {
+			return err
+		}
+	}
 	a.record, a.named = r, make(map[string]int, len(r.columns))
 	for i, c := range r.columns {
 		a.named[c.Property] = i
@@ -131,11 +136,15 @@ func (a *applying) act(in *arriving) error {
 		return a.fillIn(in)
 	case warehouse.Want:
 		a.applied.Superseded++
-		return a.want(penstock.Want{Key: a.record.key(in.row).Text(), Reason: penstock.WantFill, Stamp: in.Stamp})
+		return a.want(penstock.Want{Key: a.record.key(in.row).Text(), Reason: warehouse.FillReason(a.batch.Lane), Stamp: in.Stamp})
 	case warehouse.Doubt:
 		return a.doubt(in)
 	}
-	if in.Op != penstock.Bury {
+	if in.Op == penstock.Fill {
+		a.applied.Superseded++
+		return nil // a fill answers no want
+	}
+	if in.Op == penstock.Put {
 		a.applied.Superseded++
 	}
 	return a.answered(in)

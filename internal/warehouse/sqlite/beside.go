@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"fmt"
-	"strings"
 
 	"zombiezen.com/go/sqlite"
 
@@ -10,22 +9,18 @@ import (
 	"penstock/internal/warehouse"
 )
 
-// seenKey is the row's key as _penstock_seen has it: an integer where it is one.
-func (a *applying) seenKey(row int) any {
-	if a.record.integers != nil {
-		return a.record.integers.Value(row)
-	}
-	return a.record.key(row).Text()
-}
-
 // observe remembers the stamp of an observation that changed nothing, apart
 // from the row, which is not rewritten for it.
 func (a *applying) observe(in *arriving) error {
 	if in.Stamp <= in.old.Stamp {
 		return nil
 	}
+	name, err := a.table.seenName(a.record.key(in.row))
+	if err != nil {
+		return err
+	}
 	return a.conn.exec(`INSERT OR REPLACE INTO _penstock_seen VALUES (?1, ?2, ?3)`,
-		a.table.stream.Name, a.seenKey(in.row), in.Stamp)
+		a.table.stream.Name, name, in.Stamp)
 }
 
 // forgetSeen drops a stamp that belongs to the version before, where it is
@@ -34,46 +29,54 @@ func (a *applying) forgetSeen(in *arriving) error {
 	if in.old.seen <= in.Stamp {
 		return nil
 	}
+	name, err := a.table.seenName(a.record.key(in.row))
+	if err != nil {
+		return err
+	}
 	return a.conn.exec(`DELETE FROM _penstock_seen WHERE stream = ?1 AND key = ?2`,
-		a.table.stream.Name, a.seenKey(in.row))
+		a.table.stream.Name, name)
 }
 
-// answered removes the want that the observation answers. One for a new
-// property's value stays until something is read with all columns that are
-// being filled.
+// answered removes the want that the observation answers.
 func (a *applying) answered(in *arriving) error {
 	if !a.table.wanted {
 		return nil
 	}
-	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2 AND stamp <= ?3 AND (?4 OR reason <> ?5)`,
-		a.table.stream.Name, a.record.key(in.row).Text(), in.Stamp, in.Op != penstock.Put || a.fills(), penstock.WantFill)
+	return a.unwant(a.record.key(in.row).Text(), in.Stamp)
 }
 
-// fills tells whether the record names every column that is being filled.
-func (a *applying) fills() bool {
-	for _, c := range a.table.columns {
-		if _, named := a.named[c.Property]; !named && !c.Filled {
-			return false
-		}
-	}
-	return true
+// unwant removes the want of a key that was answered at the stamp.
+func (a *applying) unwant(key string, stamp int64) error {
+	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2 AND stamp <= ?3`,
+		a.table.stream.Name, key, stamp)
 }
 
-// want asks for a key, or raises the stamp of an earlier want. How long it has
-// waited and when it was first not found stay.
-func (a *applying) want(w penstock.Want) error {
-	err := a.conn.exec(`INSERT INTO _penstock_wanted (stream, key, reason, stamp, since) VALUES (?1, ?2, ?3, ?4, ?5)
+// want asks for a key of the stream, or raises the stamp of an earlier want.
+// How long it has waited and when it was first not found stay.
+func (l *load) want(stream string, w penstock.Want) (raised bool, err error) {
+	err = l.conn.exec(`INSERT INTO _penstock_wanted (stream, key, reason, stamp, since) VALUES (?1, ?2, ?3, ?4, ?5)
 		ON CONFLICT DO UPDATE SET reason = excluded.reason, stamp = excluded.stamp WHERE excluded.stamp > stamp`,
-		a.table.stream.Name, w.Key, w.Reason, w.Stamp, a.at.Now.UnixMilli())
-	if err == nil && a.conn.Changes() > 0 {
+		stream, w.Key, w.Reason, w.Stamp, l.at.Now.UnixMilli())
+	if t := l.tables[stream]; t != nil {
+		t.wanted = true
+	}
+	return err == nil && l.conn.Changes() > 0, err
+}
+
+// want asks for a key of the batch's own stream.
+func (a *applying) want(w penstock.Want) error {
+	raised, err := a.load.want(a.table.stream.Name, w)
+	if raised {
 		a.applied.Wanted++
-		a.table.wanted = true
 	}
 	return err
 }
 
 func (a *applying) wants() error {
 	for _, w := range a.batch.Wanted {
+		if err := warehouse.CheckWanted(a.batch.Stream, w.Key); err != nil {
+			return fmt.Errorf("wanted: %w", err)
+		}
 		if err := a.want(w); err != nil {
 			return err
 		}
@@ -81,8 +84,23 @@ func (a *applying) wants() error {
 	return nil
 }
 
+// follow has the streams that belong to the object that was just written read
+// it too.
+func (a *applying) follow(in *arriving) error {
+	if len(a.at.Followers) == 0 || !warehouse.Follows(a.batch) {
+		return nil
+	}
+	w := penstock.Want{Key: a.record.key(in.row).Text(), Reason: penstock.WantChanged, Stamp: in.Stamp}
+	for _, follower := range a.at.Followers[a.table.stream.Name] {
+		if _, err := a.load.want(follower, w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // doubt notes when HubSpot first named the key as not found, and believes it
-// the second time (V3).
+// the second time (V3). It is due again GoneAfter from now, on our clock.
 func (a *applying) doubt(in *arriving) error {
 	key, first := a.record.key(in.row).Text(), int64(0)
 	err := a.conn.query(`SELECT missed FROM _penstock_wanted WHERE stream = ?1 AND key = ?2`,
@@ -96,23 +114,33 @@ func (a *applying) doubt(in *arriving) error {
 	if warehouse.GoneNow(first, in.Updated) {
 		return a.gone(in, first)
 	}
-	a.applied.Superseded++
 	if first != 0 {
-		return nil
+		return a.conn.exec(`UPDATE _penstock_wanted SET asked = ?3 WHERE stream = ?1 AND key = ?2`,
+			a.table.stream.Name, key, a.at.Now.UnixMilli())
 	}
 	a.applied.Wanted++
 	a.table.wanted = true
-	return a.conn.exec(`INSERT INTO _penstock_wanted (stream, key, reason, stamp, since, missed)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE
-		SET reason = excluded.reason, stamp = max(stamp, excluded.stamp), missed = excluded.missed`,
+	return a.conn.exec(`INSERT INTO _penstock_wanted (stream, key, reason, stamp, since, missed, asked)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5) ON CONFLICT DO UPDATE
+		SET reason = excluded.reason, stamp = max(stamp, excluded.stamp), missed = excluded.missed, asked = excluded.asked`,
 		a.table.stream.Name, key, penstock.WantDoubt, in.Stamp, a.at.Now.UnixMilli(), in.Updated)
 }
 
-// gone makes the row a tombstone since the moment it was first not found. Its
-// values and its date stay.
+// gone makes the row a tombstone since the moment it was first not found.
 func (a *applying) gone(in *arriving, first int64) error {
-	a.applied.Loaded++
 	key := a.record.key(in.row)
+	if err := a.entomb(key, in.old, first, in.Stamp); err != nil {
+		return err
+	}
+	if err := a.follow(in); err != nil {
+		return err
+	}
+	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2`, a.table.stream.Name, key.Text())
+}
+
+// entomb makes a row gone since a moment that it was observed not to be there.
+// Its values and its date stay, and so does an earlier deletion's moment.
+func (a *applying) entomb(key penstock.Key, old *standing, since, stamp int64) error {
 	args, err := a.table.values(key)
 	if err != nil {
 		return err
@@ -121,12 +149,13 @@ func (a *applying) gone(in *arriving, first int64) error {
 	set := fmt.Sprintf(`UPDATE %s SET _deleted = 1, _deleted_at = coalesce(_deleted_at, %s), _deleted_why = %s, _merged_into = NULL,
 		_synced_at = %s, _load = %s, _stamp = %s WHERE %s`, quote(a.table.stream.Name),
 		param(n), param(n+1), param(n+2), param(n+3), param(n+4), a.table.isKey())
-	args = append(args, isoText(first), penstock.Gone, a.synced, a.table.next(), in.Stamp)
+	args = append(args, isoText(since), penstock.Gone, a.synced, a.table.next(), stamp)
 	if err := a.conn.exec(set, args...); err != nil {
 		return err
 	}
-	a.table.wrote(in.old, penstock.Gone)
-	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2`, a.table.stream.Name, key.Text())
+	a.table.wrote(old, penstock.Gone)
+	a.applied.Buried++
+	return nil
 }
 
 // rowRejects replaces the rejects of a row's columns by those that came with
@@ -184,94 +213,10 @@ func (a *applying) looseRejects() error {
 func (a *applying) reject(r penstock.Reject) error {
 	a.table.rejects = true
 	if r.Property == "" && a.table.wanted {
-		err := a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2 AND stamp <= ?3`,
-			a.table.stream.Name, r.Key, a.batch.Stamp)
-		if err != nil {
+		if err := a.unwant(r.Key, a.batch.Stamp); err != nil {
 			return err
 		}
 	}
 	return a.conn.exec(`INSERT OR REPLACE INTO _penstock_rejects (stream, key, property, original, reason, at)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6)`, a.table.stream.Name, r.Key, r.Property, r.Original, r.Reason, r.At)
-}
-
-// inventory wants the rows in the stretch that the list did not name.
-func (a *applying) inventory() error {
-	inv := a.batch.Inventory
-	if inv == nil {
-		return nil
-	}
-	want := penstock.Want{Reason: penstock.WantAbsent, Stamp: inv.Stamp}
-	if inv.Archived {
-		want.Reason = penstock.WantUnlisted
-	}
-	missing, err := a.missing(inv)
-	for _, key := range missing {
-		if want.Key = key.Text(); a.keys[want.Key] {
-			continue
-		}
-		if err := a.want(want); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-// missing lists the rows of the kind that the inventory speaks of that lie in
-// its stretch and have not been observed since it was taken.
-func (a *applying) missing(inv *penstock.Inventory) ([]penstock.Key, error) {
-	kind := "_deleted = 0"
-	if inv.Archived {
-		kind = "_deleted_why = 'archived'" // as in the partial index
-	}
-	var where []string
-	args := []any{inv.Stamp}
-	for _, end := range []struct {
-		key penstock.Key
-		op  string
-	}{{inv.From, ">="}, {inv.To, "<"}} {
-		term, values, err := a.table.bound(end.key, end.op, len(args))
-		if err != nil {
-			return nil, err
-		}
-		where, args = append(where, term), append(args, values...)
-	}
-	var keys []penstock.Key
-	err := a.conn.query(fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND _stamp < ?1 AND %s`, keyList(a.table.keys),
-		quote(a.table.stream.Name), kind, strings.Join(where, " AND ")), func(row *sqlite.Stmt) error {
-		key := make(penstock.Key, len(a.table.keys))
-		for i := range key {
-			key[i] = row.ColumnText(i)
-		}
-		keys = append(keys, key)
-		return nil
-	}, args...)
-	if err != nil || len(keys) == 0 {
-		return nil, err
-	}
-	return a.unseen(keys, inv.Stamp)
-}
-
-// unseen keeps the keys that were not observed unchanged at the stamp or
-// later.
-func (a *applying) unseen(keys []penstock.Key, stamp int64) ([]penstock.Key, error) {
-	unseen := keys[:0]
-	for _, key := range keys {
-		seen := false
-		name, err := a.table.seenName(key)
-		if err != nil {
-			return nil, err
-		}
-		err = a.conn.query(`SELECT 1 FROM _penstock_seen WHERE stream = ?1 AND key = ?2 AND stamp >= ?3`,
-			func(*sqlite.Stmt) error {
-				seen = true
-				return nil
-			}, a.table.stream.Name, name, stamp)
-		if err != nil {
-			return nil, err
-		}
-		if !seen {
-			unseen = append(unseen, key)
-		}
-	}
-	return unseen, nil
 }

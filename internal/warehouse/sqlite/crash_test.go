@@ -112,15 +112,30 @@ func twoLoads() [2][]warehouse.Item {
 	}
 	first := batch("v").Put(1, 1000, 1, "A").Put(2, 1000, 1, "A").Put(3, 1000, 1, "A").Want("7", 1).Reject("8", "", "{}")
 	first.Batch.Begin = "T0"
+	first.Split(1000, "half")
 	second := batch("v", "w").Put(1, 2000, 2, "B", "B").Put(4, 2000, 2, "B", nil).Reject("4", "w", "bad").Bury(9, 2000, 2, 1)
 	third := batch("v", "w").Put(2, 1000, 3, "A", nil).Missing(1, 5000, 4).Fill(4, 1, 4, "C", "C").Inventory(1, 5, 4)
 	third.Batch.Filled = []string{"w"}
+	fourth := batch("v").Put(5, 3000, 5, "A")
+	link := func(to string, stamp int64) *warehousetest.Builder {
+		row := warehousetest.Row{Key: penstock.Key{"1", to, "1"}, Stamp: stamp}
+		return warehousetest.NewBatch(warehousetest.Links()).Add(row).Of(stamp, "1", "5")
+	}
 	loads := [2][]warehouse.Item{}
 	for i, builders := range [2][]*warehousetest.Builder{{first}, {second, third}} {
 		for _, b := range builders {
 			loads[i] = append(loads[i], warehouse.Item{Batch: run.Next(b), Current: run.Grant})
 		}
 	}
+	read := func(load int, run *warehousetest.Range, b *warehousetest.Builder) {
+		loads[load] = append(loads[load], warehouse.Item{Batch: run.Next(b), Current: run.Grant})
+	}
+	rest := &warehousetest.Range{Lane: penstock.Backfill, Grant: "grant", First: 1000, Cursor: "half"}
+	linked := named()
+	read(0, linked, link("7", 1))
+	read(1, rest, batch("v").Put(1001, 1000, 2, "A"))
+	read(1, named(), fourth) // without w, and wanted by the links
+	read(1, linked, link("8", 5))
 	return loads
 }
 
@@ -131,7 +146,7 @@ func describe(t *testing.T, store *Store) string {
 		t.Fatalf("the file is damaged: %s", check)
 	}
 	lines := []string{}
-	for _, table := range []string{"contacts", "_penstock_heads", "_penstock_tables", "_penstock_columns", "_penstock_seen",
+	for _, table := range []string{"contacts", "contacts_companies", "_penstock_heads", "_penstock_tables", "_penstock_columns", "_penstock_seen",
 		"_penstock_rejects", "_penstock_wanted"} {
 		if rows := ask(t, store.path, "SELECT * FROM "+table); rows != "" {
 			lines = append(lines, fmt.Sprintf("%s: %s", table, rows))

@@ -6,22 +6,19 @@ import (
 	"strings"
 
 	"penstock"
+	"penstock/internal/warehouse"
 )
 
 // values are a key's columns, or the first of them, as they are bound.
 func (t *table) values(key penstock.Key) ([]any, error) {
-	if len(key) > len(t.keys) {
-		return nil, fmt.Errorf("the key %s has more columns than the table %s", key.Text(), t.stream.Name)
+	if err := warehouse.CheckKey(t.stream, key); err != nil {
+		return nil, err
 	}
 	values := make([]any, len(key))
 	for i, text := range key {
 		values[i] = text
 		if t.keys[i].Integer {
-			n, err := strconv.ParseInt(text, 10, 64)
-			if err != nil {
-				return nil, fmt.Errorf("the key %q of %s is not a 64-bit integer", text, t.stream.Name)
-			}
-			values[i] = n
+			values[i], _ = strconv.ParseInt(text, 10, 64) // CheckKey has looked
 		}
 	}
 	return values, nil

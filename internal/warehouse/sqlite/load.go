@@ -204,6 +204,24 @@ func (l *load) begin(b *penstock.Batch) error {
 	return l.setHead(penstock.Head{Stream: b.Stream.Name, Lane: penstock.Settled, Cursor: b.Begin})
 }
 
+// splits makes the heads of the ranges that the batch cuts off (W3).
+func (a *applying) splits() error {
+	for _, s := range a.batch.Splits {
+		standing, err := a.head(place{a.batch.Stream.Name, a.batch.Lane, s.Range})
+		if err != nil {
+			return err
+		}
+		head, err := warehouse.HeadOfSplit(standing, a.batch, s)
+		if err != nil {
+			return err
+		}
+		if err := a.setHead(head); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // apply gives the batch its effect.
 func (l *load) apply(b *penstock.Batch) (penstock.Applied, error) {
 	t, err := l.table(b.Stream)
@@ -211,7 +229,7 @@ func (l *load) apply(b *penstock.Batch) (penstock.Applied, error) {
 		return penstock.Applied{}, err
 	}
 	a := &applying{load: l, table: t, batch: b}
-	for _, step := range []func() error{a.rows, a.looseRejects, a.wants, a.inventory} {
+	for _, step := range []func() error{a.rows, a.looseRejects, a.wants, a.inventory, a.splits} {
 		if err := step(); err != nil {
 			return a.applied, err
 		}
@@ -222,7 +240,7 @@ func (l *load) apply(b *penstock.Batch) (penstock.Applied, error) {
 	if b.SettledAt != 0 {
 		t.settled = b.SettledAt
 	}
-	t.stream.Whole = b.Stream.Whole
+	t.stream.Whole, t.stream.Of = b.Stream.Whole, b.Stream.Of
 	if b.Begin != "" {
 		if err := l.begin(b); err != nil {
 			return a.applied, err

@@ -23,21 +23,24 @@ const (
 )
 
 // ownTables are Penstock's own. _penstock_seen.key has no type, so that an
-// integer key stays one.
+// integer key stays one. In _penstock_wanted since, missed and asked are the
+// moments of the first want, of the first answer that the key was not found,
+// on HubSpot's clock, and of the latest such answer, on ours.
 var ownTables = []string{
 	`CREATE TABLE _penstock_meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID`,
 	`CREATE TABLE _penstock_heads (stream TEXT, lane TEXT, "range" INTEGER, "grant" TEXT, seq INTEGER, cursor TEXT,
 		stamp INTEGER, PRIMARY KEY (stream, lane, "range")) WITHOUT ROWID`,
-	`CREATE TABLE _penstock_tables (stream TEXT PRIMARY KEY, family TEXT, object_type TEXT, whole INTEGER, load INTEGER DEFAULT 0,
+	`CREATE TABLE _penstock_tables (stream TEXT PRIMARY KEY, family TEXT, object_type TEXT, to_type TEXT, belongs TEXT,
+		whole INTEGER, load INTEGER DEFAULT 0,
 		"rows" INTEGER DEFAULT 0, deleted INTEGER DEFAULT 0, fresh_at INTEGER DEFAULT 0, settled_at INTEGER DEFAULT 0
 		) WITHOUT ROWID`,
 	`CREATE TABLE _penstock_columns (stream TEXT, position INTEGER, name TEXT, property TEXT, type TEXT,
-		filled INTEGER, PRIMARY KEY (stream, position)) WITHOUT ROWID`,
+		filled INTEGER, absent INTEGER DEFAULT 0, PRIMARY KEY (stream, position)) WITHOUT ROWID`,
 	`CREATE TABLE _penstock_seen (stream TEXT, key, stamp INTEGER, PRIMARY KEY (stream, key)) WITHOUT ROWID`,
 	`CREATE TABLE _penstock_rejects (stream TEXT, key TEXT, property TEXT, original TEXT, reason TEXT, at INTEGER,
 		PRIMARY KEY (stream, key, property))`,
 	`CREATE TABLE _penstock_wanted (stream TEXT, key TEXT, reason TEXT, stamp INTEGER, since INTEGER,
-		missed INTEGER DEFAULT 0, PRIMARY KEY (stream, key)) WITHOUT ROWID`,
+		missed INTEGER DEFAULT 0, asked INTEGER DEFAULT 0, PRIMARY KEY (stream, key)) WITHOUT ROWID`,
 	`CREATE INDEX _penstock_wanted_since ON _penstock_wanted (stream, since, key)`,
 	`CREATE VIEW _penstock_streams AS SELECT stream, "rows", deleted, load,
 		strftime('%Y-%m-%dT%H:%M:%fZ', nullif(fresh_at, 0) / 1000.0, 'unixepoch') AS fresh_at,
@@ -100,8 +103,7 @@ func setMeta(conn *conn, name string, value any) error {
 func (m meta) admits(c warehouse.Claim) error {
 	switch {
 	case m.format > format:
-		return fmt.Errorf("a newer version of penstock wrote the file (format %d, this one knows %d): update this program",
-			m.format, format)
+		return fmt.Errorf("%w (format %d, this one knows %d): update this program", warehouse.ErrNewer, m.format, format)
 	case m.installation != "" && m.installation != c.Installation:
 		return fmt.Errorf("%w: load into another file, or from that data folder", warehouse.ErrOtherInstallation)
 	case m.account != 0 && c.Account != 0 && m.account != c.Account:

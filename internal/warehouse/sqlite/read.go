@@ -152,7 +152,7 @@ func (s *Store) Wanted(ctx context.Context, stream string, now time.Time, limit 
 	var wants []penstock.Want
 	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
 		return query(conn, `SELECT key, reason, stamp FROM _penstock_wanted
-			WHERE stream = ?1 AND (missed = 0 OR missed <= ?2) ORDER BY since, key LIMIT ?3`,
+			WHERE stream = ?1 AND asked <= ?2 ORDER BY since, key LIMIT ?3`,
 			func(row *sqlite.Stmt) error {
 				wants = append(wants, penstock.Want{
 					Key: row.ColumnText(0), Reason: row.ColumnText(1), Stamp: row.ColumnInt64(2),
@@ -164,6 +164,21 @@ func (s *Store) Wanted(ctx context.Context, stream string, now time.Time, limit 
 		return nil, fmt.Errorf("read wanted ids of %s in %s: %w", stream, s.path, err)
 	}
 	return wants, nil
+}
+
+// CountWanted counts the keys that are wanted for a reason.
+func (s *Store) CountWanted(ctx context.Context, stream, reason string) (int64, error) {
+	n := int64(0)
+	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
+		return query(conn, `SELECT count(*) FROM _penstock_wanted WHERE stream = ?1 AND reason = ?2`, func(row *sqlite.Stmt) error {
+			n = row.ColumnInt64(0)
+			return nil
+		}, stream, reason)
+	})
+	if err != nil {
+		return 0, fmt.Errorf("count wanted ids of %s in %s: %w", stream, s.path, err)
+	}
+	return n, nil
 }
 
 // Rejects lists rejects in the order of stream, key and property. A place is
@@ -206,18 +221,18 @@ func (s *Store) Rejects(ctx context.Context, stream, after string, limit int) ([
 func (s *Store) Tables(ctx context.Context) ([]warehouse.TableState, error) {
 	var tables []warehouse.TableState
 	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
-		err := query(conn, `SELECT stream, family, object_type, load, "rows", deleted, fresh_at, settled_at, whole,
+		err := query(conn, `SELECT stream, family, object_type, load, "rows", deleted, fresh_at, settled_at, whole, to_type, belongs,
 			(SELECT count(*) FROM _penstock_rejects AS r WHERE r.stream = t.stream),
 			(SELECT count(*) FROM _penstock_wanted AS w WHERE w.stream = t.stream)
 			FROM _penstock_tables AS t ORDER BY stream`, func(row *sqlite.Stmt) error {
 			tables = append(tables, warehouse.TableState{
 				Stream: penstock.Stream{
 					Name: row.ColumnText(0), Family: penstock.Family(row.ColumnText(1)), ObjectType: row.ColumnText(2),
-					Whole: row.ColumnBool(8),
+					Whole: row.ColumnBool(8), ToType: row.ColumnText(9), Of: row.ColumnText(10),
 				},
 				Load: row.ColumnInt64(3), Rows: row.ColumnInt64(4), Deleted: row.ColumnInt64(5),
 				FreshAt: row.ColumnInt64(6), SettledAt: row.ColumnInt64(7),
-				Rejects: row.ColumnInt64(9), Wanted: row.ColumnInt64(10),
+				Rejects: row.ColumnInt64(11), Wanted: row.ColumnInt64(12),
 			})
 			return nil
 		})

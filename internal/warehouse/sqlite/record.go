@@ -118,9 +118,9 @@ func cellOf(values arrow.Array, t penstock.Type) cell {
 
 // A record is one page of a batch with a typed reader per column.
 type record struct {
-	length   int
-	integers *array.Int64    // the key, where it is one integer
-	texts    []*array.String // the key's columns otherwise
+	length int
+	whole  bool // its rows name all columns of the stream
+	keys   []keyCell
 
 	op, via                   *array.Uint8
 	stamp, mergedInto         *array.Int64
@@ -144,9 +144,9 @@ func readRecord(stream penstock.Stream, raw arrow.RecordBatch) (*record, error) 
 			return nil, fmt.Errorf("a row has no %s", k.Name)
 		}
 		if k.Integer {
-			r.integers = raw.Column(i).(*array.Int64)
+			r.keys = append(r.keys, keyCell{integers: raw.Column(i).(*array.Int64)})
 		} else {
-			r.texts = append(r.texts, raw.Column(i).(*array.String))
+			r.keys = append(r.keys, keyCell{texts: raw.Column(i).(*array.String)})
 		}
 	}
 	fixed := raw.Columns()[len(keys):]
@@ -158,12 +158,7 @@ func readRecord(stream penstock.Stream, raw arrow.RecordBatch) (*record, error) 
 	for i, c := range r.columns {
 		r.cells = append(r.cells, cellOf(fixed[len(penstock.Fixed())+i], c.Type))
 	}
-	for i := range r.length {
-		if op := penstock.Op(r.op.Value(i)); op < penstock.Put || op > penstock.Missing {
-			return nil, fmt.Errorf("row %s asks for the unknown operation %d", r.key(i).Text(), op)
-		}
-	}
-	return r, nil
+	return r, r.readOps()
 }
 
 func checkLayout(stream penstock.Stream, schema *arrow.Schema) error {
@@ -186,27 +181,65 @@ func checkLayout(stream penstock.Stream, schema *arrow.Schema) error {
 	return nil
 }
 
+// readOps checks the rows' operations. Fills name some columns only, and
+// tombstones may come along with fills.
+func (r *record) readOps() error {
+	var count [penstock.Missing + 1]int
+	for i := range r.length {
+		op := penstock.Op(r.op.Value(i))
+		if op < penstock.Put || op > penstock.Missing {
+			return fmt.Errorf("row %s asks for the unknown operation %d", r.key(i).Text(), op)
+		}
+		count[op]++
+	}
+	r.whole = r.length == 0 || count[penstock.Put] > 0 && count[penstock.Fill] == 0
+	return nil
+}
+
+// A keyCell is one column of the key: one of the two.
+type keyCell struct {
+	integers *array.Int64
+	texts    *array.String
+}
+
+func (c keyCell) text(row int) string {
+	if c.integers != nil {
+		return strconv.FormatInt(c.integers.Value(row), 10)
+	}
+	return c.texts.Value(row)
+}
+
+func (c keyCell) bind(into *sqlite.Stmt, param, row int) {
+	if c.integers != nil {
+		into.BindInt64(param, c.integers.Value(row))
+		return
+	}
+	into.BindText(param, c.texts.Value(row))
+}
+
 // key is the row's key.
 func (r *record) key(row int) penstock.Key {
-	if r.integers != nil {
-		return penstock.Key{strconv.FormatInt(r.integers.Value(row), 10)}
-	}
-	key := make(penstock.Key, len(r.texts))
-	for i, column := range r.texts {
-		key[i] = column.Value(row)
+	key := make(penstock.Key, len(r.keys))
+	for i, c := range r.keys {
+		key[i] = c.text(row)
 	}
 	return key
 }
 
 // bindKey binds the key's columns to the first parameters.
 func (r *record) bindKey(into *sqlite.Stmt, row int) {
-	if r.integers != nil {
-		into.BindInt64(1, r.integers.Value(row))
+	for i, c := range r.keys {
+		c.bind(into, i+1, row)
+	}
+}
+
+// bindSeen binds the key as _penstock_seen has it.
+func (r *record) bindSeen(into *sqlite.Stmt, param, row int) {
+	if len(r.keys) == 1 {
+		r.keys[0].bind(into, param, row)
 		return
 	}
-	for i, column := range r.texts {
-		into.BindText(i+1, column.Value(row))
-	}
+	into.BindText(param, r.key(row).Text())
 }
 
 // arrival is the row as far as replacing another is concerned.
@@ -214,6 +247,7 @@ func (r *record) arrival(row int) warehouse.Arrival {
 	a := warehouse.Arrival{
 		Op: penstock.Op(r.op.Value(row)), Via: penstock.Via(r.via.Value(row)),
 		Stamp: r.stamp.Value(row), Why: penstock.Why(r.why.Value(row)),
+		Bare: len(r.columns) == 0,
 	}
 	if !r.updated.IsNull(row) {
 		a.Updated = int64(r.updated.Value(row))

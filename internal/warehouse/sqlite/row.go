@@ -16,11 +16,7 @@ func (a *applying) find(in *arriving) error {
 	a.record.bindKey(find, in.row)
 	keys := len(a.table.keys)
 	find.BindText(keys+1, a.table.stream.Name)
-	if a.record.integers != nil {
-		find.BindInt64(keys+2, a.record.integers.Value(in.row))
-	} else {
-		find.BindText(keys+2, a.record.key(in.row).Text())
-	}
+	a.record.bindSeen(find, keys+2, in.row)
 	found, err := find.Step()
 	if err == nil && found {
 		if in.old, err = readStanding(find); err == nil && in.carries {
@@ -111,6 +107,11 @@ func (a *applying) fillIn(in *arriving) error {
 
 // written counts a row that has been written.
 func (a *applying) written(in *arriving) error {
+	if in.Op != penstock.Fill {
+		if err := a.follow(in); err != nil {
+			return err
+		}
+	}
 	if in.Op == penstock.Bury {
 		a.applied.Buried++
 		return a.answered(in)

@@ -181,17 +181,10 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Restart forgets how far the backfill of a stream has come. The extra ranges
-// go, the first one begins again.
+// Restart forgets how far the backfill of a stream has come.
 func (s *Store) Restart(ctx context.Context, stream string) error {
 	err := s.write(ctx, func(conn *conn, _ meta) (bool, error) {
-		err := conn.exec(`DELETE FROM _penstock_heads WHERE stream = ?1 AND lane = ?2 AND "range" <> 0`,
-			stream, penstock.Backfill)
-		if err != nil {
-			return false, err
-		}
-		return true, conn.exec(`UPDATE _penstock_heads SET "grant" = '', seq = 0, cursor = ''
-			WHERE stream = ?1 AND lane = ?2`, stream, penstock.Backfill)
+		return true, conn.exec(`DELETE FROM _penstock_heads WHERE stream = ?1 AND lane = ?2`, stream, penstock.Backfill)
 	})
 	if err != nil {
 		return fmt.Errorf("restart backfill of %s in %s: %w", stream, s.path, err)

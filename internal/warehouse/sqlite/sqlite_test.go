@@ -63,7 +63,9 @@ func mustLoad(t *testing.T, store *Store, items ...warehouse.Item) []warehouse.O
 }
 
 func tryLoad(t *testing.T, store *Store, items ...warehouse.Item) ([]warehouse.Outcome, error) {
-	return store.Load(t.Context(), items, warehouse.Moment{Now: time.UnixMilli(0), Account: 1})
+	return store.Load(t.Context(), items, warehouse.Moment{
+		Now: time.UnixMilli(0), Account: 1, Followers: map[string][]string{"contacts": {warehousetest.Links().Name}},
+	})
 }
 
 // one is an item with one contact.
@@ -264,7 +266,7 @@ func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	claim(t, store)
 	ask(t, path, "UPDATE _penstock_meta SET value = 99 WHERE name = 'format'")
 	err := open(t, path).Claim(t.Context(), warehouse.Claim{Loader: "x", Installation: "here", Account: 1})
-	if err == nil || !strings.Contains(err.Error(), "newer version") {
+	if !errors.Is(err, warehouse.ErrNewer) || !strings.Contains(err.Error(), "update this program") {
 		t.Errorf("claimed: %v", err)
 	}
 }

@@ -41,6 +41,7 @@ type table struct {
 	keys    []penstock.KeyColumn
 	columns []warehouse.Recorded
 	names   map[penstock.Column]string // where a property of a type is kept
+	named   []penstock.Column          // by the latest rows that name all columns; nil while unknown
 
 	load           int64 // the number of the last transaction that wrote rows, maybe this one
 	written        bool  // this one has
@@ -58,20 +59,19 @@ func openTable(conn *conn, stream penstock.Stream) (*table, error) {
 		return nil, err
 	}
 	found := false
-	err := conn.query(`SELECT family, object_type, load, "rows", deleted, fresh_at, settled_at
+	err := conn.query(`SELECT family, object_type, load, "rows", deleted, fresh_at, settled_at, to_type
 		FROM _penstock_tables WHERE stream = ?1`, func(row *sqlite.Stmt) error {
 		found = true
 		t.load, t.rows, t.deleted = row.ColumnInt64(2), row.ColumnInt64(3), row.ColumnInt64(4)
 		t.fresh, t.settled = row.ColumnInt64(5), row.ColumnInt64(6)
 		t.stream.Family, t.stream.ObjectType = penstock.Family(row.ColumnText(0)), row.ColumnText(1)
+		t.stream.ToType = row.ColumnText(7)
 		return t.holds(stream)
 	}, stream.Name)
 	if err != nil {
 		return nil, err
 	}
-	if t.made = found; !found {
-		return t, nil
-	}
+	t.made = found
 	if t.columns, err = readColumns(conn.Conn, stream.Name); err != nil {
 		return nil, err
 	}
@@ -83,11 +83,11 @@ func openTable(conn *conn, stream penstock.Stream) (*table, error) {
 
 // holds refuses another kind of thing under the same name.
 func (t *table) holds(stream penstock.Stream) error {
-	if t.stream.Family != stream.Family || t.stream.ObjectType != stream.ObjectType {
-		return fmt.Errorf("the table %s holds %s %s, not %s %s: give the stream another name", stream.Name,
-			t.stream.Family, t.stream.ObjectType, stream.Family, stream.ObjectType)
+	if t.stream.Family == stream.Family && t.stream.ObjectType == stream.ObjectType && t.stream.ToType == stream.ToType {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the table %s holds %s %s %s, not %s %s %s: give the stream another name", stream.Name,
+		t.stream.Family, t.stream.ObjectType, t.stream.ToType, stream.Family, stream.ObjectType, stream.ToType)
 }
 
 func checkName(t *table) error {
@@ -166,8 +166,8 @@ func (t *table) create(conn *conn, columns []warehouse.Recorded) error {
 	if err != nil {
 		return err
 	}
-	return conn.exec(`INSERT INTO _penstock_tables (stream, family, object_type) VALUES (?1, ?2, ?3)`,
-		t.stream.Name, t.stream.Family, t.stream.ObjectType)
+	return conn.exec(`INSERT INTO _penstock_tables (stream, family, object_type, to_type) VALUES (?1, ?2, ?3, ?4)`,
+		t.stream.Name, t.stream.Family, t.stream.ObjectType, t.stream.ToType)
 }
 
 // add appends columns to a table that is there.
@@ -176,53 +176,6 @@ func (t *table) add(conn *conn, columns []warehouse.Recorded) error {
 		err := conn.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", quote(t.stream.Name), quote(c.Name), storage(c.Type)))
 		if err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// record writes down the names of new columns. One that comes before the
-// backfill has read anything needs no filling.
-func (t *table) record(conn *conn, added []warehouse.Recorded) error {
-	filled := true
-	if t.stream.Family == penstock.Objects {
-		err := conn.query(`SELECT 1 FROM _penstock_heads WHERE stream = ?1 AND lane = ?2 AND cursor <> '' LIMIT 1`,
-			func(*sqlite.Stmt) error {
-				filled = false
-				return nil
-			}, t.stream.Name, penstock.Backfill)
-		if err != nil {
-			return err
-		}
-	}
-	for _, c := range added {
-		c.Filled = filled
-		err := conn.exec(`INSERT INTO _penstock_columns VALUES (?1, ?2, ?3, ?4, ?5, ?6)`,
-			t.stream.Name, len(t.columns), c.Name, c.Property, c.Type, c.Filled)
-		if err != nil {
-			return err
-		}
-		t.columns = append(t.columns, c)
-		t.names[c.Column] = c.Name
-	}
-	return nil
-}
-
-// fill marks the properties' latest columns as holding the values of the rows
-// that were loaded before them.
-func (t *table) fill(conn *conn, properties []string) error {
-	for _, property := range properties {
-		for i := len(t.columns) - 1; i >= 0; i-- {
-			if t.columns[i].Property != property {
-				continue
-			}
-			t.columns[i].Filled = true
-			err := conn.exec(`UPDATE _penstock_columns SET filled = 1 WHERE stream = ?1 AND position = ?2`,
-				t.stream.Name, i)
-			if err != nil {
-				return err
-			}
-			break
 		}
 	}
 	return nil
@@ -255,20 +208,8 @@ func (t *table) count(why penstock.Why) *int64 {
 
 func (t *table) save(conn *conn) error {
 	return conn.exec(`UPDATE _penstock_tables SET load = ?2, "rows" = ?3, deleted = ?4, fresh_at = ?5, settled_at = ?6,
-		whole = ?7 WHERE stream = ?1`, t.stream.Name, t.load, t.rows, t.deleted, t.fresh, t.settled, t.stream.Whole)
-}
-
-func readColumns(conn *sqlite.Conn, stream string) ([]warehouse.Recorded, error) {
-	var columns []warehouse.Recorded
-	err := query(conn, `SELECT name, property, type, filled FROM _penstock_columns WHERE stream = ?1 ORDER BY position`,
-		func(row *sqlite.Stmt) error {
-			columns = append(columns, warehouse.Recorded{
-				Column: penstock.Column{Property: row.ColumnText(1), Type: penstock.Type(row.ColumnText(2))},
-				Name:   row.ColumnText(0), Filled: row.ColumnBool(3),
-			})
-			return nil
-		}, stream)
-	return columns, err
+		whole = ?7, belongs = ?8 WHERE stream = ?1`,
+		t.stream.Name, t.load, t.rows, t.deleted, t.fresh, t.settled, t.stream.Whole, t.stream.Of)
 }
 
 // storage is a column's declared type. A number has none: every name that

@@ -19,7 +19,8 @@ import (
 // so that versions, keys and names collide all the time.
 func agree(t *testing.T, fresh Fresh) {
 	rapid.Check(t, func(rt *rapid.T) {
-		h := &randomHistory{T: rt, lanes: map[string]*Range{}, model: NewModel()}
+		h := &randomHistory{T: rt, model: NewModel()}
+		h.endRuns()
 		h.open = fresh(t)
 		h.engine = h.open()
 		defer func() {
@@ -40,7 +41,8 @@ type randomHistory struct {
 	open    func() warehouse.Store
 	model   *Model
 	engine  warehouse.Store
-	lanes   map[string]*Range
+	runs    map[place]*Range
+	grants  map[place]string // of lanes
 	former  []warehouse.Item
 	seconds int64 // the clock
 }
@@ -77,7 +79,7 @@ func (h *randomHistory) step() {
 				h.Fatalf("restart: %v", err)
 			}
 		}
-		h.lanes = map[string]*Range{} // what is sent next begins at the wrong place, mostly
+		h.endRuns()
 	default:
 		h.load()
 	}
@@ -88,14 +90,16 @@ func (h *randomHistory) load() {
 	for i := range items {
 		items[i] = h.item()
 	}
-	at := warehouse.Moment{Now: time.UnixMilli(at(h.seconds)), Account: account}
+	at := warehouse.Moment{Now: time.UnixMilli(at(h.seconds)), Account: account, Followers: map[string][]string{
+		"contacts": {Links().Name, History().Name}, "owners": {"nobody"},
+	}}
 	expected, wantErr := h.model.Load(context.Background(), items, at)
 	got, err := h.engine.Load(context.Background(), items, at)
 	if (err == nil) != (wantErr == nil) {
 		h.Fatalf("the engine says %v, the model %v", err, wantErr)
 	}
 	if err != nil {
-		h.lanes = map[string]*Range{}
+		h.endRuns()
 		return
 	}
 	for i := range items {
@@ -111,30 +115,57 @@ func (h *randomHistory) item() warehouse.Item {
 	if len(h.former) > 0 && h.one("repeat", 8) {
 		return rapid.SampledFrom(h.former).Draw(h.T, "former")
 	}
-	stream := rapid.SampledFrom([]penstock.Stream{Contacts(), Contacts(), Owners(), Stages()}).Draw(h.T, "stream")
-	lane := rapid.SampledFrom([]penstock.Lane{penstock.Backfill, penstock.Named}).Draw(h.T, "lane")
-	id := stream.Name + string(lane)
-	run := h.lanes[id]
-	if run == nil {
-		run = &Range{Lane: lane, Grant: fmt.Sprintf("%s %d", id, len(h.former))}
-		if heads, err := h.model.Heads(context.Background(), stream.Name, lane); err == nil && len(heads) > 0 {
-			run.Cursor = heads[0].Cursor
-		}
-		h.lanes[id] = run
+	streams := []penstock.Stream{Contacts(), Contacts(), Contacts(), Owners(), Stages(), Links(), Links(), History()}
+	stream := rapid.SampledFrom(streams).Draw(h.T, "stream")
+	lane := rapid.SampledFrom([]penstock.Lane{penstock.Backfill, penstock.Named, penstock.Sweep}).Draw(h.T, "lane")
+	run := h.run(place{stream.Name, lane, rapid.SampledFrom([]int64{0, 0, 0, 5}).Draw(h.T, "range")})
+	builder := h.batch(stream)
+	if h.one("split", 6) {
+		h.split(builder, place{stream.Name, lane, 5})
 	}
-	item := warehouse.Item{Batch: run.Next(h.batch(stream)), Current: run.Grant}
+	item := warehouse.Item{Batch: run.Next(builder), Current: run.Grant}
 	if h.one("zombie", 15) {
 		item.Current = "another"
-		delete(h.lanes, id)
+		h.endRuns()
 	}
 	h.former = append(h.former, item)
 	return item
+}
+
+// endRuns makes the next batch of each lane that of another run.
+func (h *randomHistory) endRuns() { h.runs, h.grants = map[place]*Range{}, map[place]string{} }
+
+// grant is the lane's, drawn when its first batch is.
+func (h *randomHistory) grant(p place) string {
+	p.first = 0
+	if h.grants[p] == "" {
+		h.grants[p] = fmt.Sprintf("%s %s %d", p.stream, p.lane, len(h.former))
+	}
+	return h.grants[p]
+}
+
+// run is the range where it was left, or as the model has it.
+func (h *randomHistory) run(p place) *Range {
+	if h.runs[p] == nil {
+		h.runs[p] = &Range{Lane: p.lane, Grant: h.grant(p), First: p.first, Cursor: h.model.view().heads[p].Cursor}
+	}
+	return h.runs[p]
+}
+
+// split cuts a range off, mostly one that can be.
+func (h *randomHistory) split(b *Builder, p place) {
+	cursor := penstock.Cursor(fmt.Sprint("split ", h.seconds))
+	b.Split(p.first, cursor)
+	h.runs[p] = &Range{Lane: p.lane, Grant: h.grant(p), First: p.first, Cursor: cursor}
 }
 
 func (h *randomHistory) batch(stream penstock.Stream) *Builder {
 	columns := rapid.SliceOfNDistinct(rapid.SampledFrom(anyColumns), 0, 4,
 		func(c penstock.Column) string { return c.Property }).Draw(h.T, "columns")
 	b := NewBatch(stream, columns...)
+	if h.one("empty page", 8) {
+		b.Page()
+	}
 	for range h.int(0, 4, "rows") {
 		b.Add(h.row(stream, columns))
 		if h.one("page", 4) {
@@ -149,17 +180,9 @@ func (h *randomHistory) batch(stream penstock.Stream) *Builder {
 		b.Reject(h.key(stream).Text(), property, fmt.Sprint(h.seconds))
 	}
 	if h.one("want", 3) {
-		b.Want(h.key(stream).Text(), int64(h.int(1, 9, "stamp")))
+		b.Want(h.wantable(stream), int64(h.int(1, 9, "stamp")))
 	}
-	if h.one("inventory", 4) {
-		b.Batch.Inventory = &penstock.Inventory{Stamp: int64(h.int(1, 9, "stamp")), Archived: h.one("archived", 2)}
-		if h.one("from", 2) {
-			b.Batch.Inventory.From = h.key(stream)
-		}
-		if h.one("to", 2) {
-			b.Batch.Inventory.To = h.key(stream)
-		}
-	}
+	h.inventory(b, stream)
 	if h.one("begin", 4) {
 		b.Batch.Begin = "T0"
 	}
@@ -170,6 +193,30 @@ func (h *randomHistory) batch(stream penstock.Stream) *Builder {
 		b.Batch.FreshAt, b.Batch.SettledAt = at(h.seconds), int64(h.int(0, 1, "settled"))
 	}
 	return b
+}
+
+// wantable is a key, or the id of an object that the stream belongs to.
+func (h *randomHistory) wantable(stream penstock.Stream) string {
+	key := h.key(stream)
+	if stream.Of != "" {
+		key = key[:1]
+	}
+	return key.Text()
+}
+
+func (h *randomHistory) inventory(b *Builder, stream penstock.Stream) {
+	switch {
+	case stream.Of != "" && h.one("of", 2):
+		b.Of(int64(h.int(1, 9, "stamp")), h.wantable(stream), h.wantable(stream))
+	case h.one("inventory", 4):
+		b.Batch.Inventory = &penstock.Inventory{Stamp: int64(h.int(1, 9, "stamp")), Archived: h.one("archived", 2)}
+		if h.one("from", 2) {
+			b.Batch.Inventory.From = h.key(stream)
+		}
+		if h.one("to", 2) {
+			b.Batch.Inventory.To = h.key(stream)
+		}
+	}
 }
 
 func (h *randomHistory) key(stream penstock.Stream) penstock.Key {
@@ -244,14 +291,18 @@ func (h *randomHistory) answers(s warehouse.Store) []string {
 		for _, line := range h.everyRow(s, t) {
 			say(nil, line)
 		}
-		for _, lane := range []penstock.Lane{penstock.Backfill, penstock.Settled, penstock.Named} {
+		for _, lane := range []penstock.Lane{penstock.Backfill, penstock.Settled, penstock.Named, penstock.Sweep} {
 			heads, err := s.Heads(ctx, t.Stream.Name, lane)
 			say(err, heads)
 		}
+	}
+	for _, stream := range []string{"contacts", "owners", "pipeline_stages", Links().Name, History().Name, "nobody"} {
 		for _, seconds := range []int64{h.seconds, h.seconds + 4*hour} {
-			wants, err := s.Wanted(ctx, t.Stream.Name, time.UnixMilli(at(seconds)), 100)
+			wants, err := s.Wanted(ctx, stream, time.UnixMilli(at(seconds)), 100)
 			say(err, fmt.Sprintf("%+v", wants))
 		}
+		n, err := s.CountWanted(ctx, stream, penstock.WantDoubt)
+		say(err, n, " doubts")
 	}
 	place := ""
 	for range 100 {

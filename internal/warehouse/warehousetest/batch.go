@@ -32,6 +32,19 @@ func Stages() penstock.Stream {
 	return penstock.Stream{Name: "pipeline_stages", Family: penstock.PipelineStages}
 }
 
+// Links is a stream that belongs to Contacts, with a key of three integers.
+func Links() penstock.Stream {
+	return penstock.Stream{
+		Name: "contacts_companies", Family: penstock.Associations, ObjectType: "0-1", ToType: "0-2", Of: "contacts",
+	}
+}
+
+// History is a stream that belongs to Contacts, with integers and texts in its
+// key.
+func History() penstock.Stream {
+	return penstock.Stream{Name: "contacts_history", Family: penstock.PropertyHistory, ObjectType: "0-1", Of: "contacts"}
+}
+
 // A Row is a row of a batch to build. Times are ms since 1970, and 0 is none.
 type Row struct {
 	ID  int64        // the key of a stream with one key column
@@ -48,7 +61,7 @@ type Row struct {
 
 // A Builder puts a batch together.
 type Builder struct {
-	Batch penstock.Batch // what Build returns, but for Stream, Stamp, Counts and Rows
+	Batch penstock.Batch // what Build returns, but for Stream, Counts and Rows; Stamp is raised to the rows'
 
 	table penstock.Table
 	pages [][]Row
@@ -119,6 +132,19 @@ func (b *Builder) Inventory(from, to, stamp int64) *Builder {
 	return b
 }
 
+// Of says that the batch names everything of the objects as of the stamp.
+func (b *Builder) Of(stamp int64, ids ...string) *Builder {
+	b.Batch.Inventory = &penstock.Inventory{Of: ids, Stamp: stamp}
+	b.Batch.Stamp = max(b.Batch.Stamp, stamp)
+	return b
+}
+
+// Split cuts off a range.
+func (b *Builder) Split(first int64, cursor penstock.Cursor) *Builder {
+	b.Batch.Splits = append(b.Batch.Splits, penstock.Split{Range: first, Cursor: cursor})
+	return b
+}
+
 func idKey(id int64) penstock.Key {
 	if id == 0 {
 		return nil
@@ -136,9 +162,11 @@ func (b *Builder) Build() *penstock.Batch {
 		batch.Rows = append(batch.Rows, b.record(page))
 		for _, r := range page {
 			batch.Stamp = max(batch.Stamp, r.Stamp)
-			if r.Op == penstock.Bury {
+			switch r.Op {
+			case penstock.Bury:
 				batch.Counts.Buried++
-			} else {
+			case penstock.Missing: // nothing was fetched
+			default:
 				batch.Counts.Fetched++
 			}
 		}

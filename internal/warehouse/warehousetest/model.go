@@ -71,7 +71,8 @@ func (e entry) compare(f entry) int {
 
 type want struct {
 	penstock.Want
-	since, missed int64
+	since         int64
+	missed, asked int64 // not found: first, on HubSpot's clock, and at last, on ours
 }
 
 type modelTable struct {
@@ -151,17 +152,9 @@ func (m *Model) Load(ctx context.Context, items []warehouse.Item, at warehouse.M
 // Restart forgets how far the backfill of a stream has come.
 func (m *Model) Restart(ctx context.Context, stream string) error {
 	return m.write(ctx, func(s *state) (bool, error) {
-		for p, h := range s.heads {
-			if p.stream != stream || p.lane != penstock.Backfill {
-				continue
-			}
-			if p.first != 0 {
-				delete(s.heads, p)
-				continue
-			}
-			h.Grant, h.Seq, h.Cursor = "", 0, ""
-			s.heads[p] = h
-		}
+		maps.DeleteFunc(s.heads, func(p place, _ penstock.Head) bool {
+			return p.stream == stream && p.lane == penstock.Backfill
+		})
 		return true, nil
 	})
 }
@@ -218,7 +211,7 @@ func (m *Model) Stamp(context.Context) (int64, error) { return m.view().stamp, n
 func (m *Model) Wanted(_ context.Context, stream string, now time.Time, limit int) ([]penstock.Want, error) {
 	var due []want
 	for e, w := range m.view().wanted {
-		if e.stream == stream && (w.missed == 0 || !warehouse.DueAgain(w.missed).After(now)) {
+		if e.stream == stream && (w.asked == 0 || !warehouse.DueAgain(time.UnixMilli(w.asked)).After(now)) {
 			due = append(due, w)
 		}
 	}
@@ -230,6 +223,17 @@ func (m *Model) Wanted(_ context.Context, stream string, now time.Time, limit in
 		wants = append(wants, w.Want)
 	}
 	return wants, nil
+}
+
+// CountWanted counts the keys that are wanted for a reason.
+func (m *Model) CountWanted(_ context.Context, stream, reason string) (int64, error) {
+	n := int64(0)
+	for e, w := range m.view().wanted {
+		if e.stream == stream && w.Reason == reason {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Rejects lists rejects in the order of stream, key and property.

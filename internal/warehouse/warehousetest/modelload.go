@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +56,8 @@ func (l *modelLoad) apply(b *penstock.Batch) (penstock.Applied, error) {
 		t = &modelTable{stream: b.Stream, rows: map[string]*modelRow{}}
 		l.tables[b.Stream.Name] = t
 	}
-	if t.stream.Family != b.Stream.Family || t.stream.ObjectType != b.Stream.ObjectType || len(b.Stream.Key()) == 0 {
+	if t.stream.Family != b.Stream.Family || t.stream.ObjectType != b.Stream.ObjectType || t.stream.ToType != b.Stream.ToType ||
+		len(b.Stream.Key()) == 0 {
 		return penstock.Applied{}, fmt.Errorf("the table holds %v, not %v", t.stream, b.Stream)
 	}
 	t.stream = b.Stream
@@ -72,10 +72,15 @@ func (l *modelLoad) apply(b *penstock.Batch) (penstock.Applied, error) {
 			m.reject(r)
 		}
 	}
-	for _, w := range b.Wanted {
-		m.want(w)
+	if err := m.wants(); err != nil {
+		return m.count, err
 	}
-	m.inventory()
+	if err := m.inventory(); err != nil {
+		return m.count, err
+	}
+	if err := l.splits(b); err != nil {
+		return m.count, err
+	}
 	if b.FreshAt != 0 {
 		t.fresh = b.FreshAt
 	}
@@ -86,15 +91,21 @@ func (l *modelLoad) apply(b *penstock.Batch) (penstock.Applied, error) {
 	if _, begun := l.heads[settled]; b.Begin != "" && !begun {
 		l.heads[settled] = penstock.Head{Stream: b.Stream.Name, Lane: penstock.Settled, Cursor: b.Begin}
 	}
-	for _, property := range b.Filled {
-		for i, c := range slices.Backward(t.columns) {
-			if c.Property == property {
-				t.columns[i].Filled = true
-				break
-			}
-		}
-	}
+	t.columns = warehouse.FillColumns(t.columns, b.Filled)
 	return m.count, nil
+}
+
+// splits makes the heads of the ranges that the batch cuts off.
+func (l *modelLoad) splits(b *penstock.Batch) error {
+	for _, s := range b.Splits {
+		p := place{b.Stream.Name, b.Lane, s.Range}
+		head, err := warehouse.HeadOfSplit(l.heads[p], b, s)
+		if err != nil {
+			return err
+		}
+		l.heads[p] = head
+	}
+	return nil
 }
 
 func (m *modelBatch) record(record arrow.RecordBatch) error {
@@ -103,7 +114,7 @@ func (m *modelBatch) record(record arrow.RecordBatch) error {
 		return errors.New("a record is not laid out as its table")
 	}
 	columns := penstock.ColumnsOf(record.Schema(), keys)
-	m.evolve(columns)
+	m.evolve(columns, whole(record.Column(keys)))
 	for row := range int(record.NumRows()) {
 		r := arriving{fixed: map[string]any{}, values: map[string]any{}}
 		for i, f := range record.Schema().Fields() {
@@ -128,7 +139,17 @@ func (m *modelBatch) record(record arrow.RecordBatch) error {
 	return nil
 }
 
-func (m *modelBatch) evolve(columns []penstock.Column) {
+// whole tells from the rows' operations whether they name all columns.
+func whole(ops arrow.Array) bool {
+	count := map[penstock.Op]int{}
+	for row := range ops.Len() {
+		n, _ := valueAt(ops, row).(int64)
+		count[penstock.Op(n)]++
+	}
+	return ops.Len() == 0 || count[penstock.Put] > 0 && count[penstock.Fill] == 0
+}
+
+func (m *modelBatch) evolve(columns []penstock.Column, whole bool) {
 	filled := true
 	for p, h := range m.heads {
 		if p.stream == m.table.stream.Name && p.lane == penstock.Backfill && h.Cursor != "" {
@@ -142,6 +163,11 @@ func (m *modelBatch) evolve(columns []penstock.Column) {
 			r.columns[c.Name] = nil
 		}
 	}
+	if whole && m.table.stream.Family == penstock.Objects {
+		if changed := warehouse.ComeAndGo(m.table.columns, columns, !filled); changed != nil {
+			m.table.columns = changed
+		}
+	}
 	m.named = map[string]string{}
 	for _, c := range columns {
 		for _, r := range m.table.columns {
@@ -149,47 +175,6 @@ func (m *modelBatch) evolve(columns []penstock.Column) {
 				m.named[c.Property] = r.Name
 			}
 		}
-	}
-}
-
-// inventory wants the rows in the stretch that the batch does not name.
-func (m *modelBatch) inventory() {
-	inv := m.batch.Inventory
-	if inv == nil {
-		return
-	}
-	why, reason := penstock.Live, penstock.WantAbsent
-	if inv.Archived {
-		why, reason = penstock.Archived, penstock.WantUnlisted
-	}
-	for text, r := range m.table.rows {
-		if r.version.Why == why && max(r.version.Stamp, r.seen) < inv.Stamp && !m.keys[text] &&
-			(len(inv.From) == 0 || m.table.compare(r.key, inv.From) >= 0) &&
-			(len(inv.To) == 0 || m.table.compare(r.key, inv.To) < 0) {
-			m.want(penstock.Want{Key: text, Reason: reason, Stamp: inv.Stamp})
-		}
-	}
-}
-
-func (m *modelBatch) want(w penstock.Want) {
-	e := entry{stream: m.table.stream.Name, key: w.Key}
-	old, wanted := m.wanted[e]
-	if wanted && w.Stamp <= old.Stamp {
-		return
-	}
-	if !wanted {
-		old.since = m.at.Now.UnixMilli()
-	}
-	old.Want = w
-	m.wanted[e] = old
-	m.count.Wanted++
-}
-
-func (m *modelBatch) reject(r penstock.Reject) {
-	r.Stream = m.table.stream.Name
-	m.rejects[entry{r.Stream, r.Key, r.Property}] = r
-	if e := (entry{stream: r.Stream, key: r.Key}); r.Property == "" && m.wanted[e].Stamp <= m.batch.Stamp {
-		delete(m.wanted, e) // an answer all the same
 	}
 }
 

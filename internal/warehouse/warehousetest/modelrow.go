@@ -22,6 +22,7 @@ func (r arriving) arrival() warehouse.Arrival {
 		Op: penstock.Op(number(penstock.ColOp)), Via: penstock.Via(number(penstock.ColVia)),
 		Updated: number(penstock.ColUpdated), Stamp: number(penstock.ColStamp),
 		Why: penstock.Why(why), MergedInto: number(penstock.ColMergedInto),
+		Bare: len(r.values) == 0,
 	}
 }
 
@@ -50,36 +51,27 @@ func (m *modelBatch) row(r arriving) {
 		return
 	case warehouse.Want:
 		m.count.Superseded++
-		m.want(penstock.Want{Key: text, Reason: penstock.WantFill, Stamp: new.Stamp})
+		m.want(m.table.stream.Name, penstock.Want{Key: text, Reason: warehouse.FillReason(m.batch.Lane), Stamp: new.Stamp})
 		return
 	case warehouse.Doubt:
 		m.doubt(old, new)
 		return
 	default:
-		if new.Op != penstock.Bury {
+		if new.Op == penstock.Put || new.Op == penstock.Fill {
 			m.count.Superseded++
 		}
 	}
-	m.answered(text, new.Stamp, new.Op)
+	if new.Op != penstock.Fill {
+		m.answered(text, new.Stamp)
+	}
 }
 
 // answered removes the want that an observation answers.
-func (m *modelBatch) answered(key string, stamp int64, op penstock.Op) {
+func (m *modelBatch) answered(key string, stamp int64) {
 	e := entry{stream: m.table.stream.Name, key: key}
-	w, wanted := m.wanted[e]
-	if wanted && w.Stamp <= stamp && (op != penstock.Put || w.Reason != penstock.WantFill || m.fills()) {
+	if m.wanted[e].Stamp <= stamp {
 		delete(m.wanted, e)
 	}
-}
-
-// fills tells whether the batch names every column that is being filled.
-func (m *modelBatch) fills() bool {
-	for _, c := range m.table.columns {
-		if _, named := m.named[c.Property]; !named && !c.Filled {
-			return false
-		}
-	}
-	return true
 }
 
 // next is the row as the arrival leaves it.
@@ -138,6 +130,7 @@ func (m *modelBatch) write(r arriving, old *modelRow) {
 	}}
 	next["_stamp"] = new.Stamp
 	m.loaded(row)
+	m.follow(r.key.Text(), new.Stamp)
 	m.table.rows[r.key.Text()] = row
 	if new.Op == penstock.Put {
 		m.rowRejects(r, new.Op)
@@ -174,34 +167,6 @@ func (m *modelBatch) fillIn(r arriving, old *modelRow) {
 		m.loaded(old)
 	}
 	m.rowRejects(r, penstock.Fill)
-}
-
-func (m *modelBatch) doubt(old *modelRow, new warehouse.Arrival) {
-	e := entry{stream: m.table.stream.Name, key: old.key.Text()}
-	w, wanted := m.wanted[e]
-	switch {
-	case warehouse.GoneNow(w.missed, new.Updated):
-		delete(m.wanted, e)
-		m.count.Loaded++
-		old.version.Why, old.version.MergedInto, old.version.Stamp = penstock.Gone, 0, new.Stamp
-		old.columns["_deleted"], old.columns["_deleted_why"] = true, string(penstock.Gone)
-		old.columns["_merged_into"] = nil
-		if old.columns["_deleted_at"] == nil {
-			old.columns["_deleted_at"] = moment(w.missed)
-		}
-		old.columns["_stamp"] = new.Stamp
-		m.loaded(old)
-		return
-	case w.missed == 0:
-		if !wanted {
-			w.since = m.at.Now.UnixMilli()
-		}
-		w.Want = penstock.Want{Key: e.key, Reason: penstock.WantDoubt, Stamp: max(w.Stamp, new.Stamp)}
-		w.missed = new.Updated
-		m.wanted[e] = w
-		m.count.Wanted++
-	}
-	m.count.Superseded++
 }
 
 // rowRejects replaces the rejects of the row's columns by those that came

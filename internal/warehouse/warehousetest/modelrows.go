@@ -33,6 +33,9 @@ func (m *Model) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result,
 			return nil, fmt.Errorf("rows of %s: %w: %q", q.Stream, warehouse.ErrNoColumn, name)
 		}
 	}
+	if err := warehouse.CheckKey(t.stream, q.After); err != nil {
+		return nil, fmt.Errorf("rows of %s: %w", q.Stream, err)
+	}
 	rows := t.selected(q)
 	return &warehouse.Result{Columns: columns, Rows: func(yield func([]any, error) bool) {
 		for _, r := range rows {
@@ -93,7 +96,7 @@ func (t *modelTable) compare(a, b penstock.Key) int {
 	return 0
 }
 
-// integer reads a canonical key; the model is only given such.
+// integer reads a column of a key that CheckKey has let pass.
 func integer(text string) int64 {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {

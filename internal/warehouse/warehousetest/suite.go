@@ -17,13 +17,13 @@ type Fresh func(t *testing.T) (open func() warehouse.Store)
 
 // Run checks that an engine keeps the promises.
 func Run(t *testing.T, fresh Fresh) {
-	for _, p := range slices.Concat(admission, claims, lists, growth) {
+	for _, p := range slices.Concat(admission, splits, claims, lists, links, growth, comings) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			p.check(start(t, fresh))
 		})
 	}
-	for _, h := range slices.Concat(versions, tombstones, merges, absences, fills) {
+	for _, h := range slices.Concat(versions, tombstones, merges, absences, fills, sweeps) {
 		t.Run("W5/"+h.name, func(t *testing.T) {
 			t.Parallel()
 			t.Run("ATransactionEach", func(t *testing.T) { h.check(start(t, fresh), false) })
@@ -67,11 +67,13 @@ type bench struct {
 	*testing.T
 	open  func() warehouse.Store
 	store warehouse.Store
-	run   *Range
+	run   *Range            // of contacts
+	runs  map[string]*Range // of other streams
+	at    warehouse.Moment  // of the loads
 }
 
 func start(t *testing.T, fresh Fresh) *bench {
-	b := &bench{T: t, open: fresh(t), run: &Range{Lane: penstock.Named, Grant: "grant"}}
+	b := &bench{T: t, open: fresh(t), run: &Range{Lane: penstock.Named, Grant: "grant"}, runs: map[string]*Range{}, at: now()}
 	b.store = b.opened()
 	b.claim(b.store, "loader")
 	return b
@@ -106,9 +108,9 @@ func (b *bench) load(builders ...*Builder) []penstock.Applied {
 	b.Helper()
 	items := make([]warehouse.Item, len(builders))
 	for i, builder := range builders {
-		items[i] = warehouse.Item{Batch: b.run.Next(builder), Current: b.run.Grant}
+		items[i] = warehouse.Item{Batch: b.runOf(builder).Next(builder), Current: b.run.Grant}
 	}
-	outcomes, err := b.store.Load(b.Context(), items, now())
+	outcomes, err := b.store.Load(b.Context(), items, b.at)
 	if err != nil {
 		b.Fatalf("load: %v", err)
 	}
@@ -124,6 +126,18 @@ func (b *bench) load(builders ...*Builder) []penstock.Applied {
 		}
 	}
 	return applied
+}
+
+// runOf is the run that the builder's batch belongs to.
+func (b *bench) runOf(builder *Builder) *Range {
+	stream := builder.table.Stream.Name
+	if stream == Contacts().Name {
+		return b.run
+	}
+	if b.runs[stream] == nil {
+		b.runs[stream] = &Range{Lane: penstock.Named, Grant: b.run.Grant}
+	}
+	return b.runs[stream]
 }
 
 // verdicts loads the items in one call and returns what was decided.
@@ -189,10 +203,16 @@ func (b *bench) contacts() []string {
 	return b.table("contacts", "id", "v", "_updated_at", "_deleted_why", "_deleted_at", "_merged_into")
 }
 
-// wanted are the wanted keys due at a moment, in the order to read them.
+// wanted are the contacts wanted that are due at a moment, in the order to
+// read them.
 func (b *bench) wanted(seconds int64) []string {
 	b.Helper()
-	wants, err := b.store.Wanted(b.Context(), "contacts", time.UnixMilli(at(seconds)), 100)
+	return b.wantedOf("contacts", seconds)
+}
+
+func (b *bench) wantedOf(stream string, seconds int64) []string {
+	b.Helper()
+	wants, err := b.store.Wanted(b.Context(), stream, time.UnixMilli(at(seconds)), 100)
 	if err != nil {
 		b.Fatalf("wanted: %v", err)
 	}

@@ -32,18 +32,6 @@ var admission = []promise{
 		}
 		b.same("heads", b.heads(penstock.Named))
 	}},
-	{"W3RangesDoNotWaitForEachOther", func(b *bench) {
-		for _, first := range []int64{0, 1000} {
-			run := Range{Lane: penstock.Backfill, Grant: "grant", First: first}
-			run.Next(contact())
-			run.Seq, run.Cursor = 0, ""
-			batch := run.Next(contact().Put(first+1, at(1), 1, "A"))
-			if got := b.verdicts(warehouse.Item{Batch: batch, Current: "grant"}); got[0] != warehouse.Apply {
-				b.Errorf("range %d: %v", first, got[0])
-			}
-		}
-		b.same("heads", b.heads(penstock.Backfill), `0 "grant" 1 "grant/1"`, `1000 "grant" 1 "grant/1"`)
-	}},
 	{"W4OnlyTheCurrentGrantIsAdmitted", func(b *bench) {
 		zombie := b.run.Next(contact().Put(1, at(1), 1, "zombie"))
 		nobody := (&Range{Lane: penstock.Named}).Next(contact().Put(1, at(1), 1, "nobody"))

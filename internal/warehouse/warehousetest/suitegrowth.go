@@ -39,39 +39,6 @@ var growth = []promise{
 		b.load(NewBatch(Contacts(), number("x")).Put(1, at(2), 2, "5"))
 		b.same("rows", b.table("contacts", "id", "x", "x__number"), "1 old 5")
 	}},
-	{"AColumnThatComesAfterTheBackfillBeganIsNotFilledUntilItIs", func(b *bench) {
-		filled := func() string {
-			var names []string
-			for _, c := range b.described().Columns {
-				names = append(names, fmt.Sprintf("%s=%v", c.Name, c.Filled))
-			}
-			return strings.Join(names, " ")
-		}
-		b.run = &Range{Lane: penstock.Backfill, Grant: "grant"}
-		b.load(contact().Put(1, at(1), 1, "A"))
-		b.load(NewBatch(Contacts(), text("v"), text("w")).Put(2, at(1), 2, "A", "A"))
-		if got := filled(); got != "v=true w=false" {
-			b.Errorf("after the second batch: %s", got)
-		}
-		done := contact()
-		done.Batch.Filled = []string{"w"}
-		b.load(done)
-		if got := filled(); got != "v=true w=true" {
-			b.Errorf("after the filling: %s", got)
-		}
-	}},
-	{"AReadWithoutTheNewColumnDoesNotAnswerTheWantForIt", func(b *bench) {
-		b.run = &Range{Lane: penstock.Backfill, Grant: "grant"}
-		b.load(contact().Put(1, at(1), 1, "A"))
-		b.load(NewBatch(Contacts(), text("v"), text("w")).Put(2, at(1), 2, "A", "A"))
-		b.load(NewBatch(Contacts(), text("w")).Fill(1, at(2), 3, "new")) // the row has changed meanwhile
-		b.same("wanted", b.wanted(0), "1@3 "+penstock.WantFill)
-		b.load(contact().Put(1, at(2), 4, "B")) // read by a run that did not know w
-		b.same("wanted still", b.wanted(0), "1@3 "+penstock.WantFill)
-		b.load(NewBatch(Contacts(), text("v"), text("w")).Put(1, at(2), 5, "B", "new"))
-		b.same("answered", b.wanted(0))
-		b.same("rows", b.table("contacts", "id", "v", "w"), "1 B new", "2 A A")
-	}},
 	{"ABatchOfNoRowsMakesTheTableAndItsColumns", func(b *bench) {
 		b.load(contact().Page())
 		b.same("rows", b.contacts())

@@ -1,7 +1,12 @@
 package warehousetest
 
 import (
+	"errors"
+	"fmt"
+	"time"
+
 	"penstock"
+	"penstock/internal/warehouse"
 )
 
 // lists are the tests of what is kept beside the rows.
@@ -68,11 +73,50 @@ var lists = []promise{
 		b.load(contact().Put(2, at(0), 7, "superseded").Bury(3, at(1), 6, 9))
 		b.same("wanted", b.wanted(0))
 	}},
-	{"ADoubtIsDueAgainAfterAnHour", func(b *bench) {
-		b.load(contact().Put(1, at(1), 1, "A").Missing(1, at(10), 2))
-		b.same("wanted at once", b.wanted(11))
-		b.same("wanted before the hour", b.wanted(9+hour))
-		b.same("wanted after the hour", b.wanted(10+hour), "1@2 "+penstock.WantDoubt)
+	{"V3ADoubtIsDueAgainOnOurClockAndGoneOnHubSpots", func(b *bench) {
+		// HubSpot's clock is two hours ahead for 1, two hours behind for 2.
+		missing := func(seconds, stamp int64) *Builder {
+			return contact().Missing(1, at(seconds+2*hour), stamp).Missing(2, at(seconds-2*hour), stamp)
+		}
+		both := []string{"1@2 " + penstock.WantDoubt, "2@2 " + penstock.WantDoubt}
+		b.load(contact().Put(1, at(0)-9*hour*1000, 1, "A").Put(2, at(0)-9*hour*1000, 1, "A"))
+		b.load(missing(0, 2))
+		b.same("due before the hour", b.wanted(hour-1))
+		b.same("due after the hour", b.wanted(hour), both...)
+		b.at.Now = time.UnixMilli(at(hour))
+		b.load(missing(hour-1, 3)) // a second less on HubSpot's clock
+		b.same("rows", b.table("contacts", "id", "_deleted_why"), "1 -", "2 -")
+		b.same("due before another hour", b.wanted(2*hour-1))
+		b.same("due after another hour", b.wanted(2*hour), both...)
+		b.at.Now = time.UnixMilli(at(2 * hour))
+		if applied := b.load(missing(hour, 4)); applied[0] != (penstock.Applied{Buried: 2}) {
+			b.Errorf("both are gone: %+v (V1)", applied[0])
+		}
+		b.same("rows", b.table("contacts", "id", "_deleted_why", "_deleted_at"),
+			fmt.Sprintf("1 gone @%d", 2*hour), fmt.Sprintf("2 gone @%d", -2*hour))
+		b.same("wanted", b.wanted(9*hour))
+	}},
+	{"AWantedKeyThatNoRowCanHaveIsRefused", func(b *bench) {
+		for _, bad := range []*Builder{
+			contact().Want("x", 1), contact().Want("01", 1), contact().Want("9223372036854775808", 1),
+			NewBatch(Stages()).Want(`["a","b"]`, 1), NewBatch(Links()).Want(`["1","2","3"]`, 1), NewBatch(Links()).Of(1, "x"),
+			contact().Inventory(0, 0, 1).inventoryFrom("x"), NewBatch(Links()).Inventory(0, 0, 1).inventoryFrom("1", "x"),
+		} {
+			run := Range{Lane: penstock.Named, Grant: "grant"}
+			_, err := b.store.Load(b.Context(), []warehouse.Item{item(run.Next(bad))}, b.at)
+			if !errors.Is(err, warehouse.ErrBatch) {
+				b.Errorf("%+v %+v: %v", bad.Batch.Wanted, bad.Batch.Inventory, err)
+			}
+		}
+	}},
+	{"WantsAreCountedByReason", func(b *bench) {
+		b.load(contact().Put(1, at(1), 1, "A").Put(2, at(1), 1, "A").Want("8", 1).Want("9", 1))
+		b.load(contact().Put(1, at(1), 2, "A").Inventory(0, 0, 2))
+		for reason, want := range map[string]int64{penstock.WantDoubt: 2, penstock.WantAbsent: 1, penstock.WantDiffers: 0} {
+			if n, err := b.store.CountWanted(b.Context(), "contacts", reason); n != want || err != nil {
+				b.Errorf("%q: %d, %v; want %d", reason, n, err, want)
+			}
+		}
 	}},
 	{"UndatedRowsAreOrderedByStampAlone", func(b *bench) {
 		owner := func(updated, stamp int64, v string) *Builder {
@@ -86,14 +130,14 @@ var lists = []promise{
 		b.same("rows", b.table("owners", "id", "v"), "o later")
 	}},
 	{"TheStampSurvivesARestartOfTheBackfill", func(b *bench) {
-		for _, first := range []int64{0, 500} {
-			b.run = &Range{Lane: penstock.Backfill, Grant: "grant", First: first}
-			b.load(contact().Put(first+1, at(1), 30+first, "A"))
-		}
+		b.run = backfill("grant", 0, "")
+		b.load(contact().Put(1, at(1), 30, "A").Split(500, ""))
+		b.run = backfill("grant", 500, "")
+		b.load(contact().Put(501, at(1), 530, "A"))
 		if err := b.store.Restart(b.Context(), "contacts"); err != nil {
 			b.Fatal(err)
 		}
-		b.same("heads", b.heads(penstock.Backfill), `0 "" 0 ""`)
+		b.same("heads", b.heads(penstock.Backfill))
 		if stamp, err := b.store.Stamp(b.Context()); stamp != 530 || err != nil {
 			b.Errorf("stamp %d, %v; want 530", stamp, err)
 		}
@@ -113,4 +157,10 @@ var lists = []promise{
 		b.run = &Range{Lane: penstock.Settled, Grant: "settled", Cursor: "T0"}
 		b.load(contact())
 	}},
+}
+
+// inventoryFrom gives the inventory a first key of any kind.
+func (b *Builder) inventoryFrom(key ...string) *Builder {
+	b.Batch.Inventory.From = key
+	return b
 }

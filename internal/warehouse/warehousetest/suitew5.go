@@ -7,11 +7,15 @@ import "penstock"
 type history struct {
 	name    string
 	batches []*Builder
-	rows    []string // id, value, date, why deleted, when, merged into
-	wanted  []string // due after three hours
+	rows    []string      // id, value, date, why deleted, when, merged into
+	wanted  []string      // due after three hours
+	lane    penstock.Lane // Named when empty
 }
 
 func (h history) check(b *bench, together bool) {
+	if h.lane != "" {
+		b.run.Lane = h.lane
+	}
 	if together {
 		b.load(h.batches...)
 	} else {
@@ -255,5 +259,76 @@ var fills = []history{
 			contact().Put(1, at(1), 1, "A"), NewBatch(Contacts(), text("w")).Put(1, at(2), 2, "W"),
 		},
 		rows: []string{"1 A @2 - - -"},
+	},
+}
+
+// bare is a row as the sweep compares it: without any property.
+func bare(rows ...Row) *Builder {
+	b := NewBatch(Contacts())
+	for _, r := range rows {
+		r.Op = penstock.Fill
+		b.Add(r)
+	}
+	return b
+}
+
+// listed is a live contact 1 as a list without properties holds it.
+func listed(updated, stamp int64) Row { return Row{ID: 1, Updated: at(updated), Stamp: stamp} }
+
+var sweeps = []history{
+	{
+		name:    "ASweepOverAnUnchangedRowWantsNothing",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Put(1, at(1), 1, "A"), bare(listed(1, 5)).Inventory(0, 0, 5)},
+		rows:    []string{"1 A @1 - - -"},
+	}, {
+		name:    "ASweepThatSeesAnotherDateWantsTheRow",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Put(1, at(1), 1, "A"), bare(listed(2, 5)).Inventory(0, 0, 5)},
+		rows:    []string{"1 A @1 - - -"},
+		wanted:  []string{"1@5 " + penstock.WantDiffers},
+	}, {
+		name:    "ASweepThatSeesANewRowWantsIt",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Page(), bare(listed(1, 5)).Inventory(0, 0, 5)},
+		rows:    []string{},
+		wanted:  []string{"1@5 " + penstock.WantDiffers},
+	}, {
+		name:    "ASweepThatSeesATombstoneLiveWantsTheRow",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Add(archived(1, 2, 9, "A")), bare(listed(1, 5))},
+		rows:    []string{"1 A @1 archived @9 -"},
+		wanted:  []string{"1@5 " + penstock.WantDiffers},
+	}, {
+		name:    "ASweepFromBeforeALaterVersionHasNothingToSay",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Put(1, at(2), 6, "B"), bare(listed(1, 5)).Inventory(0, 0, 5)},
+		rows:    []string{"1 B @2 - - -"},
+	}, {
+		name:    "ASweepFromBeforeTheArchivingHasNothingToSay",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Add(archived(1, 6, 9, "A")), bare(listed(1, 5))},
+		rows:    []string{"1 A @1 archived @9 -"},
+	}, {
+		name:    "ASweepThatSeesALaterDateWantsTheRowWheneverItComes",
+		lane:    penstock.Sweep,
+		batches: []*Builder{contact().Put(1, at(1), 6, "A"), bare(listed(2, 5))},
+		rows:    []string{"1 A @1 - - -"},
+		wanted:  []string{"1@5 " + penstock.WantDiffers},
+	}, {
+		name: "ASweepRaisesNoVersion",
+		lane: penstock.Sweep,
+		batches: []*Builder{
+			contact().Put(1, at(1), 1, "A"), bare(listed(1, 9)), contact().Put(1, at(1), 5, "B"),
+		},
+		rows: []string{"1 B @1 - - -"},
+	}, {
+		name: "ASweepAnswersNoWant",
+		lane: penstock.Sweep,
+		batches: []*Builder{
+			contact().Put(1, at(1), 6, "A"), contact().Want("1", 2), bare(listed(1, 5)), bare(listed(1, 7)),
+		},
+		rows:   []string{"1 A @1 - - -"},
+		wanted: []string{"1@2 " + penstock.WantDoubt},
 	},
 }

@@ -1,0 +1,132 @@
+package sqlite
+
+import (
+	"fmt"
+
+	"zombiezen.com/go/sqlite"
+
+	"penstock"
+	"penstock/internal/warehouse"
+)
+
+// inventory finds the rows of ours that the batch does not name though it
+// names all there are.
+func (a *applying) inventory() error {
+	switch inv := a.batch.Inventory; {
+	case inv == nil:
+		return nil
+	case len(inv.Of) > 0:
+		return a.inventoryOf(inv)
+	default:
+		return a.inventoryBetween(inv)
+	}
+}
+
+// inventoryBetween wants the rows in the stretch that the list did not name.
+func (a *applying) inventoryBetween(inv *penstock.Inventory) error {
+	want := penstock.Want{Reason: penstock.WantAbsent, Stamp: inv.Stamp}
+	where := "_deleted = 0"
+	if inv.Archived {
+		want.Reason = penstock.WantUnlisted
+		where = "_deleted_why = 'archived'" // as in the partial index
+	}
+	args := []any{inv.Stamp}
+	for _, end := range []struct {
+		key penstock.Key
+		op  string
+	}{{inv.From, ">="}, {inv.To, "<"}} {
+		term, values, err := a.table.bound(end.key, end.op, len(args))
+		if err != nil {
+			return fmt.Errorf("inventory: %w", err)
+		}
+		where, args = where+" AND "+term, append(args, values...)
+	}
+	unnamed, err := a.unnamed(where, args)
+	if err != nil {
+		return err
+	}
+	for _, key := range unnamed {
+		want.Key = key.Text()
+		if err := a.want(want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inventoryOf buries what belongs to objects and is not named with them, on
+// HubSpot's answer about these very ids (V3), and takes the objects off the
+// list of wanted ones.
+func (a *applying) inventoryOf(inv *penstock.Inventory) error {
+	for _, id := range inv.Of {
+		term, values, err := a.table.bound(penstock.Key{id}, "=", 1)
+		if err != nil {
+			return fmt.Errorf("inventory: %w", err)
+		}
+		if warehouse.Buries(a.table.stream) {
+			unnamed, err := a.unnamed("_deleted = 0 AND "+term, append([]any{inv.Stamp}, values...))
+			if err != nil {
+				return err
+			}
+			for _, key := range unnamed {
+				if err := a.entomb(key, &standing{}, a.at.Now.UnixMilli(), inv.Stamp); err != nil {
+					return err
+				}
+			}
+		}
+		if !a.table.wanted {
+			continue
+		}
+		if err := a.unwant(id, inv.Stamp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unnamed lists the rows where the condition holds that the batch does not
+// name and that have not been observed since the stamp, which is the first of
+// the arguments.
+func (a *applying) unnamed(where string, args []any) ([]penstock.Key, error) {
+	var keys []penstock.Key
+	err := a.conn.query(fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND _stamp < ?1`, keyList(a.table.keys),
+		quote(a.table.stream.Name), where), func(row *sqlite.Stmt) error {
+		key := make(penstock.Key, len(a.table.keys))
+		for i := range key {
+			key[i] = row.ColumnText(i)
+		}
+		if !a.keys[key.Text()] {
+			keys = append(keys, key)
+		}
+		return nil
+	}, args...)
+	if err != nil || len(keys) == 0 {
+		return nil, err
+	}
+	return a.unseen(keys, args[0])
+}
+
+// unseen keeps the keys that were not observed unchanged at the stamp or
+// later.
+func (a *applying) unseen(keys []penstock.Key, stamp any) ([]penstock.Key, error) {
+	unseen := keys[:0]
+	for _, key := range keys {
+		seen := false
+		name, err := a.table.seenName(key)
+		if err != nil {
+			return nil, err
+		}
+		err = a.conn.query(`SELECT 1 FROM _penstock_seen WHERE stream = ?1 AND key = ?2 AND stamp >= ?3`,
+			func(*sqlite.Stmt) error {
+				seen = true
+				return nil
+			}, a.table.stream.Name, name, stamp)
+		if err != nil {
+			return nil, err
+		}
+		if !seen {
+			unseen = append(unseen, key)
+		}
+	}
+	return unseen, nil
+}
