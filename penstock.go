@@ -38,6 +38,8 @@ type Stream struct {
 	ToType     string `json:"to_type,omitempty"`     // the objectTypeId at the end; only for Associations
 	Of         string `json:"of,omitempty"`          // the stream whose objects it belongs to; only for Associations and PropertyHistory
 	Whole      bool   `json:"whole,omitempty"`       // read whole each time, because nothing tells what changed
+
+	Properties []string `json:"properties,omitempty"` // whose history is read, by HubSpot's internal names; only for PropertyHistory
 }
 
 // Lanes lists the lanes that read the stream, in the order of their priority

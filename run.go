@@ -77,7 +77,8 @@ type BeatReply struct {
 	Lease     time.Duration `json:"lease"`             // how long the account stays the worker's without another heartbeat
 	Epoch     string        `json:"epoch"`             // changes when the warehouse is not the one it was
 	Runs      []RunStatus   `json:"runs,omitempty"`
-	Wanted    []string      `json:"wanted,omitempty"` // streams with keys that are due
+	Wanted    []string      `json:"wanted,omitempty"`  // streams with keys that are due
+	Streams   []Stream      `json:"streams,omitempty"` // those that belong to others, which come and go with them
 }
 
 // A RunStatus is how a run stands at data-streams.

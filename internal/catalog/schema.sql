@@ -18,6 +18,12 @@ CREATE TABLE backs (
     PRIMARY KEY (connection, stream)
 ) WITHOUT ROWID;
 
+CREATE TABLE confirmed_sweeps (
+    connection TEXT NOT NULL,
+    stream     TEXT NOT NULL,
+    PRIMARY KEY (connection, stream)
+) WITHOUT ROWID;
+
 CREATE TABLE stream_names (
     connection  TEXT NOT NULL,
     object_type TEXT NOT NULL,

@@ -33,8 +33,11 @@ const maxTries = 3
 // wants tells whether the catch-up still needs a run of the lane; a list that
 // is read at most once in period counts when it is that young.
 func (k *catchup) wants(stream penstock.Stream, l *lane, period time.Duration) bool {
-	if k == nil || k.over || !k.includes(l.stream) || k.failed[l.laneID] != "" || rolling(stream, l.laneID.lane) {
+	if k == nil || k.over || !k.includes(l.stream) || k.failed[l.laneID] != "" {
 		return false
+	}
+	if rolling(stream, l.laneID.lane) {
+		return stream.Of != "" && l.swept.IsZero() && !skippedSince(l, k.began)
 	}
 	switch l.laneID.lane {
 	case penstock.Backfill:
@@ -42,7 +45,7 @@ func (k *catchup) wants(stream penstock.Stream, l *lane, period time.Duration) b
 	case penstock.Named:
 		return l.due
 	}
-	if l.outcome == penstock.Skipped && !l.began.Before(k.began) {
+	if skippedSince(l, k.began) {
 		return false
 	}
 	since := k.began
@@ -50,6 +53,11 @@ func (k *catchup) wants(stream penstock.Stream, l *lane, period time.Duration) b
 		since = since.Add(-period)
 	}
 	return l.doneAt.Before(since)
+}
+
+// skippedSince tells whether the lane was skipped at a moment or later.
+func skippedSince(l *lane, at time.Time) bool {
+	return l.outcome == penstock.Skipped && !l.began.Before(at)
 }
 
 func (k *catchup) includes(stream string) bool {
@@ -136,7 +144,7 @@ func (c *connection) failCatchup(t penstock.Trouble) {
 // checkCatchup ends the catch-up once it needs no run any more. What is wanted
 // is looked for again then: the last batch may have made keys wanted since.
 func (c *connection) checkCatchup(ctx context.Context) {
-	if !c.caughtUp() || !c.lookForWanted(ctx) {
+	if !c.caughtUp() || !c.look(ctx) {
 		return
 	}
 	c.mu.Lock()
@@ -164,7 +172,7 @@ func (k *catchup) covers(stream string) bool { return k != nil && !k.over && k.i
 func (k *catchup) missing(c *connection) []string {
 	var lanes []string
 	for _, stream := range c.streams {
-		if !c.Chosen(stream.Name) {
+		if !c.reads(stream) {
 			continue
 		}
 		skipped := c.skipped(k, stream)

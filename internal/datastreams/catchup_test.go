@@ -3,6 +3,7 @@ package datastreams_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -119,7 +120,7 @@ func TestACatchUpReadsWhatItsLastBatchMadeWanted(t *testing.T) {
 		if is, err := ended(over); is {
 			w.Fatalf("over though contact 99 is wanted: %v", err)
 		}
-		if len(reply.Wanted) != 1 || reply.Wanted[0] != "contacts" {
+		if !slices.Contains(reply.Wanted, "contacts") {
 			w.Errorf("the worker hears that %q want something", reply.Wanted)
 		}
 		named := k.granted(warehousetest.Contacts(), penstock.Named)

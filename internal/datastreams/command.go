@@ -3,6 +3,7 @@ package datastreams
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,9 +43,10 @@ func (s *Service) Discover(ctx context.Context, d penstock.Discovery) ([]penstoc
 		})
 	}
 	c.mu.Lock()
-	c.streams = streams
-	c.mu.Unlock()
-	return streams, nil
+	defer c.mu.Unlock()
+	c.discovered = streams
+	c.list()
+	return slices.Clone(c.streams), nil
 }
 
 // families are the streams that every account has.

@@ -72,7 +72,7 @@ func (c *connection) due(worker string, stream penstock.Stream, id laneID) (stri
 	if !c.service.leases.holds(c.account.ID, worker) {
 		return "another worker reads this account", askSoon
 	}
-	if !c.Chosen(id.stream) {
+	if stream.Of == "" && !c.Chosen(id.stream) || stream.Of != "" && !c.relates(stream) {
 		return "the stream is not chosen", askLater
 	}
 	l := c.lane(id)
@@ -152,12 +152,18 @@ func (c *connection) prepare(ctx context.Context, stream penstock.Stream, id lan
 	switch id.lane {
 	case penstock.Sweep:
 		if rolling(stream, id.lane) {
-			return c.prepareSweep(stream, g)
+			return c.prepareSweep(ctx, stream, g)
 		}
 	case penstock.Backfill:
 		return c.prepareBackfill(ctx, id, g)
 	case penstock.Named:
-		g.Wanted, err = c.Store.Wanted(ctx, id.stream, time.Now(), wantedAtOnce)
+		c.mu.Lock()
+		but := ""
+		if c.lane(laneID{id.stream, penstock.Sweep}).held > 0 {
+			but = penstock.WantAbsent
+		}
+		c.mu.Unlock()
+		g.Wanted, err = c.Store.Wanted(ctx, id.stream, time.Now(), wantedAtOnce, but)
 		if err == nil && len(g.Wanted) == 0 {
 			g.Refused, g.Again = "nothing is wanted", askLater
 		}

@@ -335,6 +335,9 @@ func (c *connection) progress(b penstock.Beat, reply *penstock.BeatReply) {
 		stop := !c.running() && !c.catchup.covers(r.stream)
 		reply.Runs = append(reply.Runs, penstock.RunStatus{Grant: p.Grant, Committed: marks(r.committed), Stop: stop})
 	}
+	for _, r := range c.related {
+		reply.Streams = append(reply.Streams, r.stream)
+	}
 	for _, l := range c.lanes {
 		if l.due {
 			reply.Wanted = append(reply.Wanted, l.stream)

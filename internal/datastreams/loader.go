@@ -357,7 +357,7 @@ func (l *loader) items(gathered []handed) ([]warehouse.Item, []handed) {
 func (l *loader) moment() warehouse.Moment {
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
-	m := warehouse.Moment{Now: time.Now(), Account: l.c.account.ID}
+	m := warehouse.Moment{Now: time.Now(), Account: l.c.account.ID, Followers: l.c.followers}
 	first := true
 	for _, r := range l.c.runs {
 		if first || r.floor < m.Horizon { // 0 for a run of which nothing is known

@@ -23,6 +23,7 @@ type lane struct {
 	checked   time.Time     // when that was seen
 	due       bool          // named: there are keys to read
 	took      time.Duration // the last run that came to its end
+	held      int64         // sweep: rows that it did not find, too many to go on (V5)
 	swept     time.Time     // sweep: when the last that came to its end had begun, on HubSpot's clock
 	back      time.Duration // settled: how much to go back, after the index proved late
 	why       string

@@ -25,7 +25,7 @@ import (
 const (
 	announceEvery = 2 * time.Second
 	tickEvery     = 100 * time.Millisecond
-	wantedEvery   = 20 // ticks: each asks the warehouse about every stream
+	lookEvery     = 20 // ticks: each asks the warehouse
 )
 
 // A Queue is a connection's batches as they wait on the bus, in the order they
@@ -57,8 +57,9 @@ type Bus interface {
 // A Source is a connection as configured.
 type Source struct {
 	penstock.Connection
-	Store warehouse.Store
-	Sweep SweepPolicy
+	Store   warehouse.Store
+	Sweep   SweepPolicy
+	History map[string][]string // by stream: the properties whose former values are kept
 	// Token is the access token to hand to the worker; nil when the worker
 	// has its own. It is asked again and again, so that it can be replaced.
 	Token func() (string, error)
@@ -170,36 +171,11 @@ func (c *connection) tick(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		c.reap(ctx)
-		if n%wantedEvery == 0 {
-			c.lookForWanted(ctx)
+		if n%lookEvery == 0 {
+			c.look(ctx)
 		}
 		c.checkCatchup(ctx)
 	}
-}
-
-// lookForWanted notes which streams have keys to read: workers learn it with
-// their next heartbeat, again and again until they are read. False when the
-// warehouse does not say.
-func (c *connection) lookForWanted(ctx context.Context) bool {
-	if !c.loader.claimed.Load() || c.loader.down.Load() != nil {
-		return false
-	}
-	c.mu.Lock()
-	streams := c.streams
-	c.mu.Unlock()
-	for _, stream := range streams {
-		if !c.Chosen(stream.Name) {
-			continue
-		}
-		due, err := c.Store.Wanted(ctx, stream.Name, time.Now(), 1)
-		if err != nil {
-			return false // the loader finds out what is wrong with the warehouse
-		}
-		c.mu.Lock()
-		c.lane(laneID{stream.Name, penstock.Named}).due = len(due) > 0
-		c.mu.Unlock()
-	}
-	return true
 }
 
 // connection is a Source at work. mu guards what is below it; the loader's
@@ -211,19 +187,23 @@ type connection struct {
 
 	rescheduling sync.Mutex // held while a schedule is stored: what is announced last is what was stored last
 
-	mu       sync.Mutex
-	schedule penstock.Schedule
-	account  penstock.Account
-	epoch    string
-	streams  []penstock.Stream // as discovered; empty until a worker has looked
-	lanes    map[laneID]*lane
-	runs     map[string]*run // by grant: the current ones
-	ended    recent          // what runs had committed that ended lately
-	catchup  *catchup
-	worker   string
-	seen     time.Time // when a worker last spoke of this connection
-	refused  string
-	wasRead  bool // a worker of this process's time has read the account
+	mu         sync.Mutex
+	schedule   penstock.Schedule
+	account    penstock.Account
+	epoch      string
+	streams    []penstock.Stream // discovered and related; empty until a worker has looked
+	discovered []penstock.Stream
+	related    []candidate         // the streams that belong to others
+	followers  map[string][]string // by stream: the names of those that belong to it
+	confirmed  map[string]bool     // streams whose sweeps may go on (V5)
+	lanes      map[laneID]*lane
+	runs       map[string]*run // by grant: the current ones
+	ended      recent          // what runs had committed that ended lately
+	catchup    *catchup
+	worker     string
+	seen       time.Time // when a worker last spoke of this connection
+	refused    string
+	wasRead    bool // a worker of this process's time has read the account
 }
 
 // laneID names a lane of a stream.
@@ -246,6 +226,9 @@ func (s *Service) newConnection(ctx context.Context, source Source) (*connection
 		c.schedule = schedule
 	}
 	if c.account, err = s.cfg.Catalog.Account(ctx, source.Name); err != nil {
+		return nil, err
+	}
+	if c.confirmed, err = s.cfg.Catalog.ConfirmedSweeps(ctx, source.Name); err != nil {
 		return nil, err
 	}
 	lag, back, err := s.cfg.Catalog.Lateness(ctx, source.Name)

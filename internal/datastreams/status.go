@@ -35,6 +35,7 @@ type StreamStatus struct {
 	Wanted    int64     `json:"wanted" doc:"ids that are to be read again"`
 	FreshAt   time.Time `json:"fresh_at" doc:"every change up to then is loaded as far as HubSpot's search knew it"`
 	SettledAt time.Time `json:"settled_at" doc:"every change up to then is loaded"`
+	SweptAt   time.Time `json:"swept_at" doc:"when the last complete sweep began: what nothing else tells is loaded as it was then"`
 	Read      int64     `json:"read" doc:"objects read by the first load that is under way"`
 	Total     int64     `json:"total" doc:"objects it has to read; 0 when unknown"`
 }
@@ -136,8 +137,14 @@ func (s *Service) Streams(ctx context.Context, connection string) ([]StreamStatu
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, stream := range c.streams {
-		st := byName[stream.Name]
+		st, held := byName[stream.Name]
+		if stream.Of != "" && !held && !c.failing(stream) {
+			continue // a pair without links, of which there are many
+		}
 		st.Stream = stream.Name
+		if l := c.lanes[laneID{stream.Name, penstock.Sweep}]; l != nil && rolling(stream, penstock.Sweep) {
+			st.SweptAt = l.swept
+		}
 		byName[stream.Name] = c.standing(stream, st)
 	}
 	out := make([]StreamStatus, 0, len(byName))
@@ -153,6 +160,17 @@ func (s *Service) Streams(ctx context.Context, connection string) ([]StreamStatu
 	return out, nil
 }
 
+// failing tells whether a lane of the stream has come to nothing lately; the
+// caller holds mu.
+func (c *connection) failing(stream penstock.Stream) bool {
+	for _, name := range stream.Lanes() {
+		if l := c.lanes[laneID{stream.Name, name}]; l != nil && l.failures > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 func moment(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}
@@ -162,7 +180,7 @@ func moment(ms int64) time.Time {
 
 // standing says in one word how the stream's lanes stand.
 func (c *connection) standing(stream penstock.Stream, st StreamStatus) StreamStatus {
-	if !c.Chosen(stream.Name) {
+	if !c.reads(stream) {
 		st.State = "not chosen"
 		return st
 	}
@@ -179,6 +197,8 @@ func (c *connection) standing(stream penstock.Stream, st StreamStatus) StreamSta
 		case l.failures > 0:
 			st.State, st.Why = "failing", l.why
 			return st
+		case stream.Of != "" && name == penstock.Sweep && l.swept.IsZero() && !l.began.IsZero():
+			st.State = "first load"
 		case name == penstock.Backfill && !l.complete && !l.began.IsZero():
 			st.State = "first load"
 			if l.current != nil {

@@ -1,6 +1,8 @@
 package datastreams
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,15 +10,18 @@ import (
 
 	"penstock"
 	"penstock/internal/cursor"
+	"penstock/internal/warehouse"
 )
 
-// sweepOnce is how often everything is swept, where the day's calls allow it:
-// a change that nothing else tells of is found within two of them at most.
+// sweepOnce is how often everything is swept by default.
 const sweepOnce = 12 * time.Hour
 
-// A SweepPolicy says what of the day a sweep may use: a share of the daily
-// budget, and a time of day in the account's zone. The zero value forbids it.
+// A SweepPolicy says how often everything is swept, where the day's calls allow
+// it: a change that nothing else tells of is found within two such times. And
+// what of the day sweeps may use: a share of the daily budget, and a time of
+// day in the account's zone. The zero value forbids them.
 type SweepPolicy struct {
+	Every    time.Duration // 0: every twelve hours
 	Share    float64       // of the daily budget, above 0 to 1; 0: no sweep
 	From, To time.Duration // since midnight; equal: the whole day
 }
@@ -92,8 +97,12 @@ func rolling(stream penstock.Stream, lane penstock.Lane) bool {
 	return lane == penstock.Sweep && !stream.Whole
 }
 
-// prepareSweep finds out whether a rolling sweep may go on.
-func (c *connection) prepareSweep(stream penstock.Stream, g penstock.Grant) (penstock.Grant, error) {
+// keysAtOnce is how many objects one run of a rolling sweep reads for a stream
+// that belongs to theirs.
+const keysAtOnce = 10_000
+
+// prepareSweep finds out whether a rolling sweep may go on, and of which objects.
+func (c *connection) prepareSweep(ctx context.Context, stream penstock.Stream, g penstock.Grant) (penstock.Grant, error) {
 	var place cursor.Pass
 	if len(g.Heads) > 0 {
 		var err error
@@ -101,25 +110,83 @@ func (c *connection) prepareSweep(stream penstock.Stream, g penstock.Grant) (pen
 			return g, err
 		}
 	}
+	if g.Refused, g.Again = c.sweepWaits(stream, place); g.Refused != "" || stream.Of == "" {
+		return g, nil
+	}
+	return c.keys(ctx, stream, place, g)
+}
+
+// keys are the objects to read for a stream that belongs to theirs.
+func (c *connection) keys(ctx context.Context, stream penstock.Stream, place cursor.Pass, g penstock.Grant) (penstock.Grant, error) {
+	q := warehouse.Query{Stream: stream.Of, Limit: keysAtOnce, Fields: []string{"id"}}
+	if place.After != "" {
+		q.After = penstock.Key{place.After}
+	}
+	result, err := c.Store.Rows(ctx, q)
+	if err != nil {
+		return g, err
+	}
+	for row, err := range result.Rows {
+		if err != nil {
+			return g, err
+		}
+		g.Keys = append(g.Keys, fmt.Sprint(row[0]))
+	}
+	g.Last = len(g.Keys) < keysAtOnce
+	return g, nil
+}
+
+// sweepWaits tells why a rolling sweep may not go on now, and when to ask again.
+// The first sweep of what belongs to objects is its first load, which waits for
+// nothing but theirs.
+func (c *connection) sweepWaits(stream penstock.Stream, place cursor.Pass) (why string, again time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l := c.lane(laneID{stream.Name, penstock.Sweep})
 	l.swept = moment(place.Swept)
-	if backfill := c.lanes[laneID{stream.Name, penstock.Backfill}]; backfill == nil || !backfill.complete {
-		g.Refused, g.Again = "the backfill is not complete", askSoon
-		return g, nil
+	of := stream.Name
+	if stream.Of != "" {
+		of = stream.Of
 	}
-	if rest := sweepOnce - time.Since(l.swept); place.Began == 0 && rest > 0 {
-		g.Refused, g.Again = "swept not long ago", min(rest, askLater)
-		return g, nil
+	if backfill := c.lanes[laneID{of, penstock.Backfill}]; !c.wholeType(of) && (backfill == nil || !backfill.complete) {
+		return "the backfill is not complete", askSoon
+	}
+	if l.held > 0 {
+		return "the sweep has stopped and asks to be confirmed", askSoon
+	}
+	if stream.Of != "" && place.Swept == 0 {
+		return "", 0
+	}
+	if rest := cmp.Or(c.Sweep.Every, sweepOnce) - time.Since(l.swept); place.Began == 0 && rest > 0 {
+		return "swept not long ago", min(rest, askLater)
 	}
 	zone, err := time.LoadLocation(c.account.TimeZone)
 	if err != nil {
 		zone = time.UTC
 	}
 	spent := c.service.leases.spentOn(c.account.ID)
-	if rest, why := c.Sweep.wait(time.Now().In(zone), spent, c.service.leases.sweeps(c.account.ID)); why != "" {
-		g.Refused, g.Again = why, min(rest, askLater)
+	rest, why := c.Sweep.wait(time.Now().In(zone), spent, c.service.leases.sweeps(c.account.ID))
+	return why, min(rest, askLater)
+}
+
+// wholeType tells whether the stream is read whole each time and so has no
+// backfill; the caller holds mu.
+func (c *connection) wholeType(name string) bool {
+	for _, s := range c.discovered {
+		if s.Name == name {
+			return s.Whole
+		}
 	}
-	return g, nil
+	return false
+}
+
+// relates tells whether the stream is one of those that belong to others; the
+// caller holds mu.
+func (c *connection) relates(stream penstock.Stream) bool {
+	for _, r := range c.related {
+		if r.stream.Name == stream.Name {
+			return true
+		}
+	}
+	return false
 }

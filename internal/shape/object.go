@@ -143,7 +143,7 @@ func (r *reading) draft(d *draft) error {
 
 // member reads a member of an object beside its properties.
 func (r *reading) member(d *draft, name []byte) error {
-	v, err := r.value()
+	v, err := r.s.read()
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func (b *Builder) page(page *hubspot.Page, op penstock.Op, via penstock.Via) ([]
 		row:     observed{op: op, via: via, stamp: page.Stamp},
 	}
 	b.stamp = max(b.stamp, page.Stamp)
-	err := r.answer()
+	err := r.s.answer(r.object)
 	if err == nil && b.rows > before.rows {
 		err = b.agree(first)
 	}
@@ -96,49 +96,6 @@ type reading struct {
 	ends    []int    // of the objects' ids in Builder.ids
 	rejects int      // of the builder before the object being read
 	row     observed // what all rows of the page have in common
-}
-
-// answer reads the body of the page.
-func (r *reading) answer() error {
-	more, err := r.s.open('{', '}')
-	found := false
-	for more && err == nil {
-		var name []byte
-		if name, err = r.s.name(); err != nil {
-			return err
-		}
-		if string(name) != "results" {
-			_, err = r.s.value(0)
-		} else if found {
-			return errors.New("malformed page: results come twice")
-		} else {
-			found = true
-			err = r.results()
-		}
-		if err == nil {
-			more, err = r.s.more('}')
-		}
-	}
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		return errors.New("malformed page: it has no results")
-	case r.s.peek() != 0 || r.s.at < len(r.s.body):
-		return r.s.fail("the end")
-	}
-	return nil
-}
-
-func (r *reading) results() error {
-	more, err := r.s.open('[', ']')
-	for more && err == nil {
-		if err = r.object(); err != nil {
-			return err
-		}
-		more, err = r.s.more(']')
-	}
-	return err
 }
 
 // nameObjects cuts the ids of all objects from one string.

@@ -2,6 +2,7 @@ package shape
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 )
@@ -91,6 +92,59 @@ func (s *scanner) name() ([]byte, error) {
 	}
 	name, _ := s.text(q)
 	return name, s.expect(':')
+}
+
+// each takes an object, and gives the name of each member to take, which takes
+// its value.
+func (s *scanner) each(take func(name []byte) error) error {
+	more, err := s.open('{', '}')
+	for more && err == nil {
+		var name []byte
+		if name, err = s.name(); err != nil {
+			return err
+		}
+		if err = take(name); err != nil {
+			return err
+		}
+		more, err = s.more('}')
+	}
+	return err
+}
+
+// answer takes the body of a page; object takes each of its results.
+func (s *scanner) answer(object func() error) error {
+	found := false
+	err := s.each(func(name []byte) error {
+		switch {
+		case string(name) != "results":
+			_, err := s.value(0)
+			return err
+		case found:
+			return errors.New("malformed page: results come twice")
+		}
+		found = true
+		return s.results(object)
+	})
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return errors.New("malformed page: it has no results")
+	case s.peek() != 0 || s.at < len(s.body):
+		return s.fail("the end")
+	}
+	return nil
+}
+
+func (s *scanner) results(object func() error) error {
+	more, err := s.open('[', ']')
+	for more && err == nil {
+		if err = object(); err != nil {
+			return err
+		}
+		more, err = s.more(']')
+	}
+	return err
 }
 
 const (

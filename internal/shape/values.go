@@ -14,8 +14,8 @@ type value struct {
 	sound bool   // valid Unicode
 }
 
-func (r *reading) value() (value, error) {
-	s := r.s
+// read takes any value.
+func (s *scanner) read() (value, error) {
 	switch s.peek() {
 	case '"':
 		q, err := s.string()
@@ -38,6 +38,8 @@ func (r *reading) value() (value, error) {
 	return value{text, raw, sound}, nil
 }
 
+const notUnicode = "the text is not valid Unicode; it is loaded with U+FFFD in those places"
+
 // properties reads the object's values into the columns. HubSpot names the
 // properties of all objects of a page in one order, so the field that
 // followed the last time is tried first.
@@ -50,7 +52,7 @@ func (r *reading) properties(d *draft) error {
 			return err
 		}
 		var v value
-		if v, err = r.value(); err != nil {
+		if v, err = r.s.read(); err != nil {
 			return err
 		}
 		if found >= 0 {
@@ -107,7 +109,7 @@ func (r *reading) put(found int, v value, d *draft) {
 	if !v.sound {
 		original = spelled(v.raw)
 		if reason == "" {
-			reason = "the text is not valid Unicode; it is loaded with U+FFFD in those places"
+			reason = notUnicode
 		}
 	}
 	b.reject(penstock.Reject{Property: f.name, Original: original, Reason: reason, At: r.date})

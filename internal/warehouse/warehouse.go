@@ -46,12 +46,12 @@ type Store interface {
 	// Wanted lists up to limit keys of the stream that are due to be read,
 	// the longest waiting first; of a stream that belongs to another, ids of
 	// that one's objects. A key named as not found is not due again before
-	// GoneAfter has passed since the answer was loaded.
-	Wanted(ctx context.Context, stream string, now time.Time, limit int) ([]penstock.Want, error)
+	// GoneAfter has passed since the answer was loaded. Keys that are wanted for
+	// the reason but are left out; an empty one leaves none out.
+	Wanted(ctx context.Context, stream string, now time.Time, limit int, but string) ([]penstock.Want, error)
 
-	// CountWanted counts the keys of the stream that are wanted for a reason,
-	// due or not.
-	CountWanted(ctx context.Context, stream, reason string) (int64, error)
+	// Due counts the keys that are due, by stream and reason.
+	Due(ctx context.Context, now time.Time) (map[string]map[string]int64, error)
 
 	// Tables describes every table, by stream name.
 	Tables(ctx context.Context) ([]TableState, error)

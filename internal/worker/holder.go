@@ -38,6 +38,7 @@ type holder struct {
 	mu       sync.Mutex
 	instance string
 	conn     penstock.Connection
+	more     chan []penstock.Stream   // that belong to others, as data-streams last named them
 	wake     chan struct{}            // closed when every keeper is to ask again
 	wanted   map[string]chan struct{} // by stream: when its named lane is
 	runs     map[string]*run          // by grant, also those over whose commits are awaited
@@ -67,7 +68,7 @@ type holder struct {
 func newHolder(w *Worker, name string) *holder {
 	h := &holder{
 		w: w, name: name, log: w.cfg.Log.With("connection", name),
-		wake: make(chan struct{}), wanted: map[string]chan struct{}{},
+		wake: make(chan struct{}), more: make(chan []penstock.Stream, 1), wanted: map[string]chan struct{}{},
 		runs: map[string]*run{}, memories: map[string]*memory{},
 		backfills: make(chan struct{}, backfillsAtOnce), archives: make(chan struct{}, archivesAtOnce), sweeps: make(chan struct{}, sweepsAtOnce),
 		others: make(chan struct{}, othersAtOnce),
@@ -121,11 +122,31 @@ func (h *holder) hold(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return h.beats(ctx) })
 	group.Go(func() error { return h.lookAgain(ctx) })
-	for _, stream := range streams {
+	kept := map[string]bool{}
+	keep := func(stream penstock.Stream) {
+		if kept[stream.Name] {
+			return
+		}
+		kept[stream.Name] = true
 		for _, lane := range stream.Lanes() {
 			group.Go(func() error { return h.keep(ctx, stream, lane) })
 		}
 	}
+	for _, stream := range streams {
+		keep(stream)
+	}
+	group.Go(func() error {
+		for {
+			select {
+			case more := <-h.more:
+				for _, stream := range more {
+					keep(stream)
+				}
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
 	return group.Wait()
 }
 
@@ -383,6 +404,11 @@ func (h *holder) answered(reply penstock.BeatReply) {
 			r.cancel(errRunOver)
 		}
 	}
+	select {
+	case <-h.more: // older news
+	default:
+	}
+	h.more <- reply.Streams
 	for _, stream := range reply.Wanted {
 		select {
 		case h.wantedOf(stream) <- struct{}{}:

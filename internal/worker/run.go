@@ -154,7 +154,13 @@ func (r *run) do() (penstock.Outcome, error) {
 }
 
 func (r *run) dispatch() error {
-	if r.stream.Family != penstock.Objects {
+	switch r.stream.Family {
+	case penstock.Objects:
+	case penstock.Associations:
+		return r.links()
+	case penstock.PropertyHistory:
+		return r.history()
+	default:
 		return r.family()
 	}
 	if err := r.prepare(); err != nil {

@@ -28,7 +28,7 @@ func TestTheArchivedListIsReadAndProvesWhatItDoesNotName(t *testing.T) {
 		pass(time.Minute)
 		w.taken()
 		w.done(penstock.Archive)
-		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10)
+		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10, "")
 		if err != nil || len(wants) != 1 || wants[0].Key != fmt.Sprint(ids[7]) || wants[0].Reason != penstock.WantUnlisted {
 			w.Fatalf("wanted: %+v, %v", wants, err)
 		}
@@ -56,7 +56,7 @@ func TestASweepFindsWhatNothingElseTells(t *testing.T) {
 		pass(time.Minute)
 		w.taken()
 		w.done(penstock.Sweep)
-		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10)
+		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10, "")
 		got := map[string]string{}
 		for _, want := range wants {
 			got[want.Key] = want.Reason
@@ -209,7 +209,7 @@ func TestWhatLeavesASmallFamilyIsAskedForByItself(t *testing.T) {
 		w.try(w.account.RemoveProperty("deals", "passing"))
 		pass(2 * time.Minute)
 		w.run(properties, penstock.Sweep, penstock.Grant{})
-		wants, err := w.desk.store.Wanted(w.Context(), "properties", time.Now(), 10)
+		wants, err := w.desk.store.Wanted(w.Context(), "properties", time.Now(), 10, "")
 		if err != nil || len(wants) != 1 || wants[0].Key != `["deals","passing"]` {
 			w.Fatalf("wanted: %+v, %v", wants, err)
 		}

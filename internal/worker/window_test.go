@@ -187,7 +187,7 @@ func TestDoubtedIDsAreWantedAndAnsweredByTheNamedLane(t *testing.T) {
 		// HubSpot's index still has what HubSpot itself has not any more.
 		w.wire.bends(w.naming(ids[0], 999_999_999_999))
 		w.done(penstock.Fresh)
-		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10)
+		wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10, "")
 		if err != nil || len(wants) != 1 || wants[0].Key != "999999999999" || wants[0].Reason != penstock.WantDoubt {
 			w.Fatalf("wanted: %+v, %v", wants, err)
 		}
@@ -198,7 +198,7 @@ func TestDoubtedIDsAreWantedAndAnsweredByTheNamedLane(t *testing.T) {
 		if len(batches) != 1 || batches[0].Counts.Fetched != 0 {
 			w.Errorf("batches: %+v", batches)
 		}
-		if wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10); err != nil || len(wants) != 0 {
+		if wants, err := w.desk.store.Wanted(w.Context(), "contacts", time.Now(), 10, ""); err != nil || len(wants) != 0 {
 			w.Errorf("wanted still: %+v, %v", wants, err)
 		}
 	})

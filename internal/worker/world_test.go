@@ -266,7 +266,7 @@ func (d *desk) Grant(ctx context.Context, r penstock.GrantRequest) (penstock.Gra
 	}
 	var err error
 	if r.Lane == penstock.Named {
-		g.Wanted, err = d.store.Wanted(ctx, r.Stream.Name, time.Now(), 1000)
+		g.Wanted, err = d.store.Wanted(ctx, r.Stream.Name, time.Now(), 1000, "")
 	}
 	d.current[key] = g.Token
 	return g, err
@@ -290,6 +290,17 @@ func (d *desk) End(_ context.Context, e penstock.RunEnd) error {
 	return nil
 }
 
+// followers are the streams that belong to the objects of others.
+func (d *desk) followers() map[string][]string {
+	of := map[string][]string{}
+	for _, s := range d.streams {
+		if s.Of != "" {
+			of[s.Of] = append(of[s.Of], s.Name)
+		}
+	}
+	return of
+}
+
 // Publish loads the batch at once. A worker's batches are admitted, each as
 // the next of its range, and their counts add up (V1).
 func (d *desk) Publish(ctx context.Context, b *penstock.Batch) error {
@@ -306,7 +317,7 @@ func (d *desk) Publish(ctx context.Context, b *penstock.Batch) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	current := d.current[laneOf(b.Stream.Name, b.Lane)]
-	outcomes, err := d.store.Load(ctx, []warehouse.Item{{Batch: b, Current: current}}, warehouse.Moment{Now: time.Now(), Account: 1})
+	outcomes, err := d.store.Load(ctx, []warehouse.Item{{Batch: b, Current: current}}, warehouse.Moment{Now: time.Now(), Account: 1, Followers: d.followers()})
 	if err != nil {
 		return err
 	}

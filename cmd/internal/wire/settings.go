@@ -44,21 +44,22 @@ func (s HubSpotSettings) client() (hubspot.Config, error) {
 type Settings struct {
 	HubSpotSettings
 
-	BaseURL   string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
-	Token     string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
-	TokenFile string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
-	Warehouse string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
-	NATS      string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
-	DataDir   string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
-	Listen    string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
-	Every     time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
-	Lag       time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
-	ListEvery time.Duration `name:"list-every" env:"PENSTOCK_LIST_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
-	Sweep     string        `name:"sweep" env:"PENSTOCK_SWEEP" default:"25%" help:"what of the day sweeps may use: none, a share of the daily calls such as 25%, a time of day such as 22:00-06:00, or both"`
-	Lease     time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
-	APIToken  string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
-	Config    string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
-	LogLevel  string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
+	BaseURL    string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
+	Token      string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
+	TokenFile  string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
+	Warehouse  string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
+	NATS       string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
+	DataDir    string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
+	Listen     string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
+	Every      time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
+	Lag        time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
+	ListEvery  time.Duration `name:"list-every" env:"PENSTOCK_LIST_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
+	Sweep      string        `name:"sweep" env:"PENSTOCK_SWEEP" default:"25%" help:"what of the day sweeps may use: none, a share of the daily calls such as 25%, a time of day such as 22:00-06:00, or both"`
+	SweepEvery time.Duration `name:"sweep-every" env:"PENSTOCK_SWEEP_EVERY" default:"12h" help:"how often everything is swept, as far as the calls for it allow"`
+	Lease      time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
+	APIToken   string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
+	Config     string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
+	LogLevel   string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
 
 	CatchUpOnly bool `kong:"-"` // read only what somebody waits for
 }
@@ -170,6 +171,7 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		if c.policy, err = datastreams.ParseSweep(c.Sweep); err != nil {
 			return nil, Usage("connection %q: %v", c.Name, err)
 		}
+		c.policy.Every = s.SweepEvery
 		place := canonical(c.Warehouse)
 		if other := places[place]; other != "" {
 			return nil, Usage("connections %q and %q would write the same warehouse %s", other, c.Name, c.Warehouse)

@@ -148,17 +148,17 @@ func (s *Store) Stamp(ctx context.Context) (int64, error) {
 }
 
 // Wanted lists keys that are due to be read.
-func (s *Store) Wanted(ctx context.Context, stream string, now time.Time, limit int) ([]penstock.Want, error) {
+func (s *Store) Wanted(ctx context.Context, stream string, now time.Time, limit int, but string) ([]penstock.Want, error) {
 	var wants []penstock.Want
 	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
 		return query(conn, `SELECT key, reason, stamp FROM _penstock_wanted
-			WHERE stream = ?1 AND asked <= ?2 ORDER BY since, key LIMIT ?3`,
+			WHERE stream = ?1 AND asked <= ?2 AND reason <> ?4 ORDER BY since, key LIMIT ?3`,
 			func(row *sqlite.Stmt) error {
 				wants = append(wants, penstock.Want{
 					Key: row.ColumnText(0), Reason: row.ColumnText(1), Stamp: row.ColumnInt64(2),
 				})
 				return nil
-			}, stream, now.Add(-warehouse.GoneAfter).UnixMilli(), max(limit, 0))
+			}, stream, now.Add(-warehouse.GoneAfter).UnixMilli(), max(limit, 0), but)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read wanted ids of %s in %s: %w", stream, s.path, err)
@@ -166,19 +166,24 @@ func (s *Store) Wanted(ctx context.Context, stream string, now time.Time, limit 
 	return wants, nil
 }
 
-// CountWanted counts the keys that are wanted for a reason.
-func (s *Store) CountWanted(ctx context.Context, stream, reason string) (int64, error) {
-	n := int64(0)
+// Due counts the keys that are due, by stream and reason.
+func (s *Store) Due(ctx context.Context, now time.Time) (map[string]map[string]int64, error) {
+	due := map[string]map[string]int64{}
 	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
-		return query(conn, `SELECT count(*) FROM _penstock_wanted WHERE stream = ?1 AND reason = ?2`, func(row *sqlite.Stmt) error {
-			n = row.ColumnInt64(0)
-			return nil
-		}, stream, reason)
+		return query(conn, `SELECT stream, reason, count(*) FROM _penstock_wanted WHERE asked <= ?1 GROUP BY stream, reason`,
+			func(row *sqlite.Stmt) error {
+				stream := row.ColumnText(0)
+				if due[stream] == nil {
+					due[stream] = map[string]int64{}
+				}
+				due[stream][row.ColumnText(1)] = row.ColumnInt64(2)
+				return nil
+			}, now.Add(-warehouse.GoneAfter).UnixMilli())
 	})
 	if err != nil {
-		return 0, fmt.Errorf("count wanted ids of %s in %s: %w", stream, s.path, err)
+		return nil, fmt.Errorf("count wanted ids in %s: %w", s.path, err)
 	}
-	return n, nil
+	return due, nil
 }
 
 // Rejects lists rejects in the order of stream, key and property. A place is

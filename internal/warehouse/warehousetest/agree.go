@@ -298,12 +298,14 @@ func (h *randomHistory) answers(s warehouse.Store) []string {
 	}
 	for _, stream := range []string{"contacts", "owners", "pipeline_stages", Links().Name, History().Name, "nobody"} {
 		for _, seconds := range []int64{h.seconds, h.seconds + 4*hour} {
-			wants, err := s.Wanted(ctx, stream, time.UnixMilli(at(seconds)), 100)
+			wants, err := s.Wanted(ctx, stream, time.UnixMilli(at(seconds)), 100, "")
 			say(err, fmt.Sprintf("%+v", wants))
 		}
-		n, err := s.CountWanted(ctx, stream, penstock.WantDoubt)
-		say(err, n, " doubts")
+		wants, err := s.Wanted(ctx, stream, time.UnixMilli(at(h.seconds)), 2, penstock.WantDoubt)
+		say(err, "but doubts ", wants)
 	}
+	due, err := s.Due(ctx, time.UnixMilli(at(h.seconds)))
+	say(err, "due ", fmt.Sprint(due))
 	place := ""
 	for range 100 {
 		rejects, next, err := s.Rejects(ctx, "", place, 2)

@@ -208,10 +208,10 @@ func (m *Model) Heads(_ context.Context, stream string, lane penstock.Lane) ([]p
 func (m *Model) Stamp(context.Context) (int64, error) { return m.view().stamp, nil }
 
 // Wanted lists keys that are due to be read.
-func (m *Model) Wanted(_ context.Context, stream string, now time.Time, limit int) ([]penstock.Want, error) {
+func (m *Model) Wanted(_ context.Context, stream string, now time.Time, limit int, but string) ([]penstock.Want, error) {
 	var due []want
 	for e, w := range m.view().wanted {
-		if e.stream == stream && (w.asked == 0 || !warehouse.DueAgain(time.UnixMilli(w.asked)).After(now)) {
+		if e.stream == stream && w.due(now) && (but == "" || w.Reason != but) {
 			due = append(due, w)
 		}
 	}
@@ -225,15 +225,24 @@ func (m *Model) Wanted(_ context.Context, stream string, now time.Time, limit in
 	return wants, nil
 }
 
-// CountWanted counts the keys that are wanted for a reason.
-func (m *Model) CountWanted(_ context.Context, stream, reason string) (int64, error) {
-	n := int64(0)
+// Due counts the keys that are due, by stream and reason.
+func (m *Model) Due(_ context.Context, now time.Time) (map[string]map[string]int64, error) {
+	due := map[string]map[string]int64{}
 	for e, w := range m.view().wanted {
-		if e.stream == stream && w.Reason == reason {
-			n++
+		if !w.due(now) {
+			continue
 		}
+		if due[e.stream] == nil {
+			due[e.stream] = map[string]int64{}
+		}
+		due[e.stream][w.Reason]++
 	}
-	return n, nil
+	return due, nil
+}
+
+// due tells whether the key is to be read now.
+func (w want) due(now time.Time) bool {
+	return w.asked == 0 || !warehouse.DueAgain(time.UnixMilli(w.asked)).After(now)
 }
 
 // Rejects lists rejects in the order of stream, key and property.

@@ -212,7 +212,7 @@ func (b *bench) wanted(seconds int64) []string {
 
 func (b *bench) wantedOf(stream string, seconds int64) []string {
 	b.Helper()
-	wants, err := b.store.Wanted(b.Context(), stream, time.UnixMilli(at(seconds)), 100)
+	wants, err := b.store.Wanted(b.Context(), stream, time.UnixMilli(at(seconds)), 100, "")
 	if err != nil {
 		b.Fatalf("wanted: %v", err)
 	}

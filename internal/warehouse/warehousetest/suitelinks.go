@@ -3,6 +3,7 @@ package warehousetest
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"penstock"
@@ -59,7 +60,7 @@ var links = []promise{
 			b.Errorf("a link seen again: %+v", applied)
 		}
 		tables, err := b.store.Tables(b.Context())
-		if err != nil || len(tables) != 2 || tables[0].Stream != Links() || tables[1].Stream != History() {
+		if err != nil || len(tables) != 2 || !reflect.DeepEqual(tables[0].Stream, Links()) || !reflect.DeepEqual(tables[1].Stream, History()) {
 			b.Errorf("described as %+v, %v", tables, err)
 		}
 	}},
