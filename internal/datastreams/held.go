@@ -19,13 +19,14 @@ const (
 // that it is so (V5).
 func stops(absent, rows int64) bool { return absent > absentAlways && absent*absentOf > rows }
 
-// tellHeld shows which sweeps have stopped and which go on.
+// tellHeld shows which sweeps have stopped and which go on. The trouble is the
+// stream's and not a lane's: it is not over when a run of the lane succeeds.
 func (c *connection) tellHeld(ctx context.Context, stopped, going []string, rows map[string]int64) {
 	for _, stream := range stopped {
 		c.mu.Lock()
 		absent := c.lane(laneID{stream, penstock.Sweep}).held
 		c.mu.Unlock()
-		c.report(ctx, laneID{stream, penstock.Sweep}, penstock.Trouble{
+		c.report(ctx, laneID{stream: stream}, penstock.Trouble{
 			Kind: "sweep_stopped",
 			Message: fmt.Sprintf("a sweep did not find %d of %d %s in HubSpot's list, which is more than 5 %%: none of them is asked for or deleted",
 				absent, rows[stream], stream),
@@ -33,7 +34,7 @@ func (c *connection) tellHeld(ctx context.Context, stopped, going []string, rows
 		})
 	}
 	for _, stream := range going {
-		c.resolve(ctx, laneID{stream, penstock.Sweep})
+		c.resolve(ctx, laneID{stream: stream})
 		if err := c.confirm(ctx, stream, false); err != nil {
 			c.logger().Error("that a confirmed sweep is over could not be recorded", "stream", stream, "error", err)
 		}
@@ -64,7 +65,11 @@ func (s *Service) ConfirmSweep(ctx context.Context, connection, stream string) e
 		}
 		return fmt.Errorf("the sweep of %q does not wait to be confirmed; %s", stream, hint)
 	}
-	return c.confirm(ctx, stream, true)
+	if err := c.confirm(ctx, stream, true); err != nil {
+		return err
+	}
+	c.resolve(ctx, laneID{stream: stream})
+	return nil
 }
 
 // confirm stores whether what a sweep did not find may be asked for.

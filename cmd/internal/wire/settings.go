@@ -56,6 +56,7 @@ type Settings struct {
 	ListEvery  time.Duration `name:"list-every" env:"PENSTOCK_LIST_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
 	Sweep      string        `name:"sweep" env:"PENSTOCK_SWEEP" default:"25%" help:"what of the day sweeps may use: none, a share of the daily calls such as 25%, a time of day such as 22:00-06:00, or both"`
 	SweepEvery time.Duration `name:"sweep-every" env:"PENSTOCK_SWEEP_EVERY" default:"12h" help:"how often everything is swept, as far as the calls for it allow"`
+	History    []string      `name:"history" env:"PENSTOCK_HISTORY" help:"properties whose former values are kept, such as contacts.lifecyclestage,deals.dealstage" placeholder:"STREAM.PROPERTY"`
 	Lease      time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
 	APIToken   string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
 	Config     string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
@@ -102,9 +103,11 @@ type ConnectionSettings struct {
 	Lag       time.Duration `yaml:"lag"`
 	Streams   []string      `yaml:"streams"`
 	Sweep     string        `yaml:"sweep"`
+	History   []string      `yaml:"history"` // stream.property
 	Warehouse string        `yaml:"warehouse"`
 
-	policy datastreams.SweepPolicy
+	policy    datastreams.SweepPolicy
+	histories map[string][]string
 
 	On    bool   `yaml:"-"` // whether it is read before anybody says start or stop
 	token string // given directly
@@ -172,6 +175,9 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 			return nil, Usage("connection %q: %v", c.Name, err)
 		}
 		c.policy.Every = s.SweepEvery
+		if c.histories, err = histories(c.History); err != nil {
+			return nil, Usage("connection %q: %v", c.Name, err)
+		}
 		place := canonical(c.Warehouse)
 		if other := places[place]; other != "" {
 			return nil, Usage("connections %q and %q would write the same warehouse %s", other, c.Name, c.Warehouse)
@@ -179,6 +185,19 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		places[place] = c.Name
 	}
 	return connections, nil
+}
+
+// histories are the properties whose former values are kept, by stream.
+func histories(names []string) (map[string][]string, error) {
+	by := map[string][]string{}
+	for _, name := range names {
+		stream, property, two := strings.Cut(name, ".")
+		if !two || stream == "" || property == "" {
+			return nil, fmt.Errorf("the history of %q cannot be kept: write the stream and the property, such as contacts.lifecyclestage", name)
+		}
+		by[stream] = append(by[stream], property)
+	}
+	return by, nil
 }
 
 // checkPlaces refuses addresses that cannot work before anything is made or
@@ -250,6 +269,9 @@ func (s Settings) fillIn(c *ConnectionSettings) {
 	}
 	if c.Sweep == "" {
 		c.Sweep = s.Sweep
+	}
+	if c.History == nil {
+		c.History = s.History
 	}
 	if c.Warehouse == "" {
 		file := "hubspot.db"

@@ -222,7 +222,7 @@ func (c ConnectionSettings) source(store warehouse.Store) datastreams.Source {
 			Name: c.Name, BaseURL: c.BaseURL, Lag: c.Lag, Streams: c.Streams,
 			Schedule: penstock.Schedule{On: c.On, Every: c.Every},
 		},
-		Store: store, Sweep: c.policy,
+		Store: store, Sweep: c.policy, History: c.histories,
 	}
 	if c.TokenFile != "" || c.token != "" || c.TokenEnv != "" {
 		source.Token = c.Token
