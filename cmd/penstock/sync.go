@@ -77,7 +77,7 @@ func (c *syncCmd) alone(ctx context.Context, s *wire.Settings, std streams) erro
 
 // credentials checks what can be known of the tokens before anything is begun.
 func credentials(s *wire.Settings, connection string) error {
-	if s.Token == "" && s.TokenFile == "" && !exists(s.Config) {
+	if s.Token == "" && s.TokenFile == "" && !s.OAuth.Given() && !exists(s.Config) {
 		return wire.Usage("there is no credential: set HUBSPOT_ACCESS_TOKEN to a service key or private-app token of your HubSpot account, or try `penstock up --demo`")
 	}
 	if isDemo(s.DataDir) {

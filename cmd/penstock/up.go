@@ -108,6 +108,7 @@ func startDemo(ctx context.Context, group *errgroup.Group, s *wire.Settings) err
 	}
 	group.Go(func() error { return serveSim(ctx, account, listener, demoEdits) })
 	s.BaseURL, s.Token, s.TokenFile, s.Config = "http://"+listener.Addr().String(), demoToken, "", ""
+	s.OAuth = wire.OAuthSettings{}
 	s.Lag, s.Every, s.ListEvery = demoLag, demoEvery, time.Minute
 	return nil
 }

@@ -32,6 +32,14 @@ CREATE TABLE stream_names (
     UNIQUE (connection, name)
 ) WITHOUT ROWID;
 
+-- What is kept of an OAuth credential. Marks are SHA-256.
+CREATE TABLE credentials (
+    connection TEXT PRIMARY KEY,
+    origin     BLOB NOT NULL DEFAULT x'', -- marks the configured refresh token that the sealed one descends from
+    sealed     BLOB NOT NULL DEFAULT x'', -- the refresh token that HubSpot gave last
+    refused    BLOB NOT NULL DEFAULT x''  -- marks what HubSpot has refused
+) WITHOUT ROWID;
+
 CREATE TABLE accounts (
     id      INTEGER PRIMARY KEY,
     ceiling INTEGER NOT NULL DEFAULT 0,

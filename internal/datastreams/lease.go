@@ -15,6 +15,9 @@ import (
 // holder's stamps are higher than any that was used.
 const stampBlock = 1_000_000
 
+// refusedToken is the kind of a worker's trouble with a token.
+const refusedToken = "unauthorized"
+
 // lease says which worker reads an account.
 type lease struct {
 	worker string
@@ -64,10 +67,10 @@ func (s *Service) Beat(ctx context.Context, b penstock.Beat) penstock.BeatReply 
 		return penstock.BeatReply{Refused: errNoConnection(b.Connection).Error()}
 	}
 	var reply penstock.BeatReply
+	b.Trouble = c.spurned(b.Trouble)
 	if err := c.credential(b.PublicKey, &reply); err != nil {
 		reply.Refused = err.Error()
-		c.refuse(ctx, penstock.Trouble{Kind: "credential", Message: err.Error(), Heals: true,
-			Remedy: "give the connection a token that can be read"})
+		c.refuseFor(ctx, err)
 		return reply
 	}
 	c.heard(ctx, b)
@@ -136,6 +139,32 @@ func (c *connection) credential(publicKey string, reply *penstock.BeatReply) err
 	return err
 }
 
+// spurned has a token replaced that HubSpot refused before its time, and is the
+// trouble as it then is: one that heals, if another token comes.
+func (c *connection) spurned(t *penstock.Trouble) *penstock.Trouble {
+	if t == nil || t.Kind != refusedToken || c.Refused == nil || !c.Refused() {
+		return t
+	}
+	healing := *t
+	healing.Heals, healing.Remedy = true, "nothing is lost: another access token is asked for"
+	return &healing
+}
+
+// refuseFor shows why there is no token to hand out. A credential that heals by
+// itself fails no catch-up: that has a patience of its own.
+func (c *connection) refuseFor(ctx context.Context, err error) {
+	var t *penstock.Trouble
+	switch {
+	case !errors.As(err, &t):
+		c.refuse(ctx, penstock.Trouble{Kind: "credential", Message: err.Error(), Heals: true,
+			Remedy: "give the connection a token that can be read"})
+	case t.Heals:
+		c.show(ctx, *t)
+	default:
+		c.refuse(ctx, *t)
+	}
+}
+
 // heard notes that a worker speaks of the connection, and its trouble.
 func (c *connection) heard(ctx context.Context, b penstock.Beat) {
 	c.mu.Lock()
@@ -160,8 +189,15 @@ func (c *connection) mended(ctx context.Context, b penstock.Beat) {
 	}
 }
 
-// refuse shows once what keeps the whole connection from being read.
+// refuse shows what keeps the whole connection from being read, and ends the
+// catch-up that cannot succeed.
 func (c *connection) refuse(ctx context.Context, t penstock.Trouble) {
+	c.show(ctx, t)
+	c.failCatchup(t)
+}
+
+// show shows once what keeps the whole connection from being read.
+func (c *connection) show(ctx context.Context, t penstock.Trouble) {
 	c.mu.Lock()
 	known := c.refused == t.Message
 	c.refused = t.Message
@@ -169,7 +205,6 @@ func (c *connection) refuse(ctx context.Context, t penstock.Trouble) {
 	if !known {
 		c.report(ctx, laneID{}, t)
 	}
-	c.failCatchup(t)
 }
 
 // admitAccount keeps another account out of the warehouse (V4).

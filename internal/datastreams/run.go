@@ -175,7 +175,7 @@ func (s *Service) End(ctx context.Context, e penstock.RunEnd) error {
 		r.published[m.Range] = max(r.published[m.Range], m.Seq)
 	}
 	r.moved, r.passed = time.Now(), false
-	r.beat, r.Outcome, r.trouble = time.Now(), e.Outcome, e.Trouble
+	r.beat, r.Outcome, r.trouble = time.Now(), e.Outcome, c.spurned(e.Trouble)
 	done := r.settled()
 	c.mu.Unlock()
 	if done {

@@ -62,7 +62,11 @@ type Source struct {
 	History map[string][]string // by stream: the properties whose former values are kept
 	// Token is the access token to hand to the worker; nil when the worker
 	// has its own. It is asked again and again, so that it can be replaced.
+	// An error that is a *penstock.Trouble is shown as it is.
 	Token func() (string, error)
+	// Refused tells that HubSpot refused the token handed out, and returns
+	// whether another comes; nil when none can.
+	Refused func() bool
 }
 
 // A Config is what a Service is made of.

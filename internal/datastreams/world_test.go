@@ -35,6 +35,7 @@ type world struct {
 	service *datastreams.Service
 	alter   func(*datastreams.Config)
 	token   func() (string, error)
+	refused func() bool
 	end     func()
 }
 
@@ -73,7 +74,7 @@ func (w *world) start() {
 				Name: "default", Lag: time.Hour,
 				Schedule: penstock.Schedule{On: true, Every: 5 * time.Minute},
 			},
-			Store: w.store, Token: w.token,
+			Store: w.store, Token: w.token, Refused: w.refused,
 		}},
 		Catalog: c, Bus: w.bus, Installation: "here", Log: slog.New(slog.DiscardHandler),
 		Seal: func(key, text string) ([]byte, error) { return []byte(key + ":" + text), nil },

@@ -10,10 +10,10 @@ import (
 // layers are the packages from the ground up: a package imports lower layers
 // only. A new package finds its place here first.
 var layers = [][]string{
-	{".", "docs", "internal/hubspot", "internal/web", "internal/rules"},
+	{".", "docs", "internal/hubspot", "internal/secret", "internal/web", "internal/rules"},
 	{
 		"internal/hubspot/hubspotsim", "internal/cursor", "internal/shape", "internal/bus",
-		"internal/warehouse", "internal/catalog", "internal/secret",
+		"internal/warehouse", "internal/catalog", "internal/credential",
 	},
 	{"internal/warehouse/*", "internal/datastreams", "internal/worker"},
 	{"internal/api"},

@@ -1,5 +1,6 @@
-// Package secret seals credentials on their way from data-streams to a
-// worker, so that they never lie on the bus in clear.
+// Package secret keeps credentials from being read where they must not be: it
+// seals them on their way from data-streams to a worker and in the catalog, and
+// keeps them out of print.
 //
 // It knows nothing of what it seals. The cipher is age's X25519.
 package secret
@@ -12,8 +13,8 @@ import (
 	"filippo.io/age"
 )
 
-// An Identity can open what was sealed to its public key. It lives as long as
-// the worker's process and is never stored.
+// An Identity can open what was sealed to its public key. A worker's lives as
+// long as its process and is never stored; that of a key file seals what is.
 type Identity struct{ key *age.X25519Identity }
 
 // NewIdentity makes a random one.

@@ -19,6 +19,7 @@ const (
 	markerFile = "penstock.json"
 	lockFile   = "lock"
 	serverFile = "server.json"
+	keyFile    = "key"
 )
 
 // A Folder is the data folder, held by one process at a time.

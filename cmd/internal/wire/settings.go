@@ -28,6 +28,10 @@ type HubSpotSettings struct {
 	Versions map[string]string `name:"hubspot-versions" env:"HUBSPOT_API_VERSIONS" help:"API version of a family of endpoints, such as objects=v3;owners=v3" placeholder:"FAMILY=VERSION"`
 }
 
+// oauthFamily names, among the versions, that of the endpoint which renews access
+// tokens: it is data-streams' to ask, and no family of a client.
+const oauthFamily = "oauth"
+
 // client is what the settings say for a client of HubSpot.
 func (s HubSpotSettings) client() (hubspot.Config, error) {
 	cfg := hubspot.Config{Reserve: s.Reserve, Versions: map[hubspot.Family]string{}}
@@ -35,6 +39,9 @@ func (s HubSpotSettings) client() (hubspot.Config, error) {
 		return cfg, Usage("a reserve of %v is not possible: it must lie between 0 and below 1", s.Reserve)
 	}
 	for family, version := range s.Versions {
+		if family == oauthFamily {
+			continue
+		}
 		cfg.Versions[hubspot.Family(family)] = version
 	}
 	return cfg, nil
@@ -44,9 +51,12 @@ func (s HubSpotSettings) client() (hubspot.Config, error) {
 type Settings struct {
 	HubSpotSettings
 
-	BaseURL    string        `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
-	Token      string        `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
-	TokenFile  string        `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
+	BaseURL   string `name:"hubspot-base-url" env:"HUBSPOT_BASE_URL" default:"https://api.hubapi.com" help:"where HubSpot answers"`
+	Token     string `name:"hubspot-access-token" env:"HUBSPOT_ACCESS_TOKEN" help:"service key or private-app token" placeholder:"TOKEN"`
+	TokenFile string `name:"hubspot-access-token-file" env:"HUBSPOT_ACCESS_TOKEN_FILE" help:"file that holds the token; it may be replaced while penstock runs" placeholder:"PATH"`
+
+	OAuth OAuthSettings `embed:""`
+
 	Warehouse  string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
 	NATS       string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
 	DataDir    string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
@@ -106,6 +116,7 @@ type ConnectionSettings struct {
 	History   []string      `yaml:"history"` // stream.property
 	Warehouse string        `yaml:"warehouse"`
 
+	OAuth     ConnectionOAuth `yaml:",inline"`
 	policy    datastreams.SweepPolicy
 	histories map[string][]string
 
@@ -161,6 +172,9 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		}
 		names[c.Name] = true
 		s.fillIn(c)
+		if c.UsesOAuth() && c.hasToken() {
+			return nil, Usage("connection %q has both an access token and the settings of an OAuth app: remove one of them", c.Name)
+		}
 		if c.Every < penstock.MinEvery || c.Every > penstock.MaxEvery {
 			return nil, Usage("connection %q: an interval of %s is not possible: it must lie between %s and 30 days", c.Name, c.Every, penstock.MinEvery)
 		}
@@ -212,7 +226,7 @@ func (c ConnectionSettings) checkPlaces() error {
 	return err
 }
 
-// CheckTokens reads the token of each connection, or of the named one alone.
+// CheckTokens reads the credential of each connection, or of the named one alone.
 // Who runs a worker in the same process asks before anything is begun.
 func (s Settings) CheckTokens(only string) error {
 	connections, err := s.Connections()
@@ -225,7 +239,7 @@ func (s Settings) CheckTokens(only string) error {
 			continue
 		}
 		found = true
-		if _, err := c.Token(); err != nil {
+		if err := c.CheckCredential(); err != nil {
 			return err
 		}
 	}
@@ -255,8 +269,8 @@ func canonical(address string) string {
 
 // fillIn takes what a connection does not say from the settings for all.
 func (s Settings) fillIn(c *ConnectionSettings) {
-	if c.Name == DefaultConnection && c.TokenEnv == "" && c.TokenFile == "" {
-		c.token, c.TokenFile = s.Token, s.TokenFile
+	if c.Name == DefaultConnection && c.TokenEnv == "" && c.TokenFile == "" && c.OAuth.none() {
+		c.token, c.TokenFile, c.OAuth = s.Token, s.TokenFile, s.OAuth.connection()
 	}
 	if c.BaseURL == "" {
 		c.BaseURL = s.BaseURL

@@ -20,6 +20,7 @@ import (
 	"penstock/internal/api"
 	"penstock/internal/bus"
 	"penstock/internal/catalog"
+	"penstock/internal/credential"
 	"penstock/internal/datastreams"
 	"penstock/internal/secret"
 	"penstock/internal/warehouse"
@@ -37,6 +38,7 @@ type Server struct {
 	places   map[string]string // the warehouses' addresses by connection
 	folder   *Folder
 	catalog  *catalog.Catalog
+	consents map[string]*credential.Consent // of the connections that use OAuth
 	stores   []warehouse.Store
 	log      *slog.Logger
 }
@@ -47,7 +49,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	if err != nil {
 		return nil, err
 	}
-	server := &Server{settings: s, places: map[string]string{}, log: log}
+	server := &Server{settings: s, places: map[string]string{}, consents: map[string]*credential.Consent{}, log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, server.Close())
@@ -67,6 +69,9 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 			return nil, err
 		}
 	}
+	if err = server.openConsents(connections, log); err != nil {
+		return nil, err
+	}
 	sources := make([]datastreams.Source, len(connections))
 	for i, c := range connections {
 		store, err := OpenStore(c.Warehouse)
@@ -75,7 +80,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 		}
 		server.stores = append(server.stores, store)
 		server.places[c.Name] = c.Warehouse
-		sources[i] = c.source(store)
+		sources[i] = c.source(store, server.consents[c.Name])
 	}
 	server.Service, err = datastreams.New(ctx, datastreams.Config{
 		Sources: sources, Catalog: server.catalog, Bus: queues{server.Bus}, Seal: secret.Seal,
@@ -130,11 +135,14 @@ func (s *Server) Close() error {
 	return errors.Join(errs...)
 }
 
-// Run answers workers and loads until ctx ends.
+// Run answers workers, loads and renews access tokens until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Bus.Serve(ctx, s.Service) })
 	group.Go(func() error { return s.Service.Run(ctx) })
+	for _, consent := range s.consents {
+		group.Go(func() error { return consent.Run(ctx) })
+	}
 	return group.Wait()
 }
 
@@ -216,7 +224,7 @@ func OpenStore(address string) (warehouse.Store, error) {
 }
 
 // source is the connection as data-streams needs it.
-func (c ConnectionSettings) source(store warehouse.Store) datastreams.Source {
+func (c ConnectionSettings) source(store warehouse.Store, consent *credential.Consent) datastreams.Source {
 	source := datastreams.Source{
 		Connection: penstock.Connection{
 			Name: c.Name, BaseURL: c.BaseURL, Lag: c.Lag, Streams: c.Streams,
@@ -224,7 +232,10 @@ func (c ConnectionSettings) source(store warehouse.Store) datastreams.Source {
 		},
 		Store: store, Sweep: c.policy, History: c.histories,
 	}
-	if c.TokenFile != "" || c.token != "" || c.TokenEnv != "" {
+	switch {
+	case consent != nil:
+		source.Token, source.Refused = consent.Token, consent.Refused
+	case c.hasToken():
 		source.Token = c.Token
 	}
 	return source
