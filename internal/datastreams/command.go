@@ -45,6 +45,7 @@ func (s *Service) Discover(ctx context.Context, d penstock.Discovery) ([]penstoc
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.discovered = streams
+	c.news.Store(true)
 	c.list()
 	return slices.Clone(c.streams), nil
 }

@@ -79,6 +79,7 @@ func (c *connection) confirm(ctx context.Context, stream string, may bool) error
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.news.Store(true)
 	if may {
 		c.confirmed[stream] = true
 	} else {

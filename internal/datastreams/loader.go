@@ -321,6 +321,7 @@ func (l *loader) attempt(ctx context.Context, gathered []handed) error {
 		outcomes, err = l.c.Store.Load(ctx, items, l.moment())
 	}
 	l.unlock()
+	l.c.news.Store(true)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,7 +26,8 @@ import (
 const (
 	announceEvery = 2 * time.Second
 	tickEvery     = 100 * time.Millisecond
-	lookEvery     = 20 // ticks: each asks the warehouse
+	lookEvery     = 20  // ticks: after news the warehouse is asked
+	lookAnyway    = 300 // ticks: for what becomes due as time passes
 )
 
 // A Queue is a connection's batches as they wait on the bus, in the order they
@@ -175,7 +177,7 @@ func (c *connection) tick(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		c.reap(ctx)
-		if n%lookEvery == 0 {
+		if n%lookAnyway == 0 || n%lookEvery == 0 && c.news.Swap(false) {
 			c.look(ctx)
 		}
 		c.checkCatchup(ctx)
@@ -188,6 +190,8 @@ type connection struct {
 	Source
 	service *Service
 	loader  *loader
+
+	news atomic.Bool // the warehouse may have something new to say
 
 	rescheduling sync.Mutex // held while a schedule is stored: what is announced last is what was stored last
 

@@ -22,8 +22,25 @@ type definitions struct {
 	types map[string]*definition
 }
 
+// A turn is held by one at a time; who waits for it waits no longer than its
+// context.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t turn) give() { <-t }
+
 type definition struct {
-	mu         sync.Mutex
+	turn
 	at         time.Time
 	properties []hubspot.Property
 }
@@ -35,12 +52,14 @@ func (d *definitions) of(ctx context.Context, c *hubspot.Client, objectType stri
 	}
 	def := d.types[objectType]
 	if def == nil {
-		def = &definition{}
+		def = &definition{turn: newTurn()}
 		d.types[objectType] = def
 	}
 	d.mu.Unlock()
-	def.mu.Lock()
-	defer def.mu.Unlock()
+	if err := def.take(ctx); err != nil {
+		return nil, err
+	}
+	defer def.give()
 	if !def.at.IsZero() && time.Since(def.at) < age {
 		return def.properties, nil
 	}
@@ -49,21 +68,21 @@ func (d *definitions) of(ctx context.Context, c *hubspot.Client, objectType stri
 	if err != nil {
 		return nil, err
 	}
-	def.properties, def.at = properties, time.Now()
+	def.properties = properties
+	d.mu.Lock()
+	def.at = time.Now()
+	d.mu.Unlock()
 	return properties, nil
 }
 
 // readAt is when the type's properties were read last.
 func (d *definitions) readAt(objectType string) time.Time {
 	d.mu.Lock()
-	def := d.types[objectType]
-	d.mu.Unlock()
-	if def == nil {
-		return time.Time{}
+	defer d.mu.Unlock()
+	if def := d.types[objectType]; def != nil {
+		return def.at
 	}
-	def.mu.Lock()
-	defer def.mu.Unlock()
-	return def.at
+	return time.Time{}
 }
 
 // pipes keeps the pipelines of object types, for the two streams that are made
@@ -74,7 +93,7 @@ type pipes struct {
 }
 
 type pipe struct {
-	mu   sync.Mutex
+	turn
 	at   time.Time
 	none bool
 	page hubspot.PipelinePage
@@ -88,12 +107,14 @@ func (p *pipes) of(ctx context.Context, c *hubspot.Client, objectType string) (h
 	}
 	one := p.types[objectType]
 	if one == nil {
-		one = &pipe{}
+		one = &pipe{turn: newTurn()}
 		p.types[objectType] = one
 	}
 	p.mu.Unlock()
-	one.mu.Lock()
-	defer one.mu.Unlock()
+	if err := one.take(ctx); err != nil {
+		return hubspot.PipelinePage{}, false, err
+	}
+	defer one.give()
 	age := time.Since(one.at)
 	switch {
 	case one.none && age < unpipelinedFor:

@@ -1,0 +1,289 @@
+package trial_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"penstock"
+	"penstock/internal/catalog"
+	"penstock/internal/datastreams"
+	"penstock/internal/hubspot"
+	"penstock/internal/hubspot/hubspotsim"
+	"penstock/internal/warehouse/sqlite"
+	"penstock/internal/worker"
+)
+
+// errAway is what a process hears whose counterpart is not there.
+var errAway = errors.New("nobody answers")
+
+// A pipe is the message bus inside a bubble: it keeps batches until they are
+// acked, hands them out from the oldest, and now and then loses one or has one
+// twice.
+type pipe struct {
+	random *rand.Rand
+
+	mu      sync.Mutex
+	service *datastreams.Service // nil while none is up
+	parcels []*parcel
+	at      int
+	round   int
+	more    chan struct{} // closed when there is something new
+	lost    int
+	twice   int
+}
+
+// parcel is a batch on its way.
+type parcel struct {
+	batch *penstock.Batch
+	acked bool
+}
+
+func newPipe(seed uint64) *pipe {
+	return &pipe{random: rand.New(rand.NewPCG(seed, 7)), more: make(chan struct{})}
+}
+
+// put stores a batch with a reference of its own to its rows.
+func (p *pipe) put(b *penstock.Batch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	times := 1
+	switch n := p.random.IntN(200); {
+	case n == 0:
+		p.lost++
+		return
+	case n < 6:
+		p.twice++
+		times = 2
+	}
+	for range times {
+		p.parcels = append(p.parcels, &parcel{batch: copied(b)})
+	}
+	close(p.more)
+	p.more = make(chan struct{})
+}
+
+// copied is the batch with a reference of its own to its rows.
+func copied(b *penstock.Batch) *penstock.Batch {
+	c := *b
+	c.Rows = append(c.Rows[:0:0], b.Rows...)
+	for _, r := range c.Rows {
+		r.Retain()
+	}
+	return &c
+}
+
+// wipe forgets everything, as when the bus's folder is removed.
+func (p *pipe) wipe() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parcels, p.at = nil, 0
+}
+
+func (p *pipe) Announce(context.Context, penstock.Announcement) error { return nil }
+
+func (p *pipe) Down() error { return nil }
+
+func (p *pipe) Batches(ctx context.Context, _ string) (datastreams.Queue, error) {
+	return p, p.Rewind(ctx)
+}
+
+// Next waits for the oldest batch that was not handed out yet.
+func (p *pipe) Next(ctx context.Context) (datastreams.Delivery, error) {
+	for {
+		p.mu.Lock()
+		for p.at < len(p.parcels) {
+			one, round := p.parcels[p.at], p.round
+			p.at++
+			if one.acked {
+				continue
+			}
+			p.mu.Unlock()
+			return datastreams.Delivery{Batch: copied(one.batch), Ack: func() error {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				one.acked = one.acked || round == p.round
+				return nil
+			}}, nil
+		}
+		more := p.more
+		p.mu.Unlock()
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return datastreams.Delivery{}, ctx.Err()
+		}
+	}
+}
+
+// Rewind begins again at the oldest batch that was not acked.
+func (p *pipe) Rewind(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept := p.parcels[:0]
+	for _, one := range p.parcels {
+		if !one.acked {
+			kept = append(kept, one)
+		}
+	}
+	p.parcels, p.at, p.round = kept, 0, p.round+1
+	return nil
+}
+
+func (p *pipe) Close() {}
+
+// A phone is how one worker process speaks with data-streams; cut, it is dead
+// to the world, as a killed process is.
+type phone struct {
+	*pipe
+	cut atomic.Bool
+}
+
+// line is the service, if both ends are up.
+func (f *phone) line(ctx context.Context) (*datastreams.Service, error) {
+	f.mu.Lock()
+	service := f.service
+	f.mu.Unlock()
+	if !f.cut.Load() && service != nil {
+		return service, nil
+	}
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+	}
+	return nil, errAway
+}
+
+func (f *phone) Watch(ctx context.Context, heard func(penstock.Announcement)) error {
+	for ctx.Err() == nil {
+		if service, err := f.line(ctx); err == nil {
+			heard(service.Look())
+		}
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+		}
+	}
+	return nil
+}
+
+func (f *phone) Beat(ctx context.Context, b penstock.Beat) (penstock.BeatReply, error) {
+	service, err := f.line(ctx)
+	if err != nil {
+		return penstock.BeatReply{}, err
+	}
+	return service.Beat(ctx, b), nil
+}
+
+func (f *phone) Discover(ctx context.Context, d penstock.Discovery) ([]penstock.Stream, error) {
+	service, err := f.line(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return service.Discover(ctx, d)
+}
+
+func (f *phone) Grant(ctx context.Context, r penstock.GrantRequest) (penstock.Grant, error) {
+	service, err := f.line(ctx)
+	if err != nil {
+		return penstock.Grant{}, err
+	}
+	return service.Grant(ctx, r), nil
+}
+
+func (f *phone) End(ctx context.Context, e penstock.RunEnd) error {
+	service, err := f.line(ctx)
+	if err != nil {
+		return err
+	}
+	return service.End(ctx, e)
+}
+
+func (f *phone) Publish(_ context.Context, b *penstock.Batch) error {
+	if f.cut.Load() {
+		return errAway
+	}
+	f.put(b)
+	return nil
+}
+
+// open seals nothing.
+type open struct{}
+
+func (open) PublicKey() string                  { return "key" }
+func (open) Open(sealed []byte) (string, error) { return string(sealed), nil }
+
+// weeks is the whole of Penstock inside a bubble, beside a simulated account.
+type weeks struct {
+	*testing.T
+	account *hubspotsim.Account
+	client  *http.Client
+	dir     string
+	source  datastreams.Source
+	*pipe
+
+	stopServer, stopWorker func()
+}
+
+// serve begins a process of data-streams.
+func (w *weeks) serve() {
+	w.Helper()
+	c, err := catalog.Open(w.Context(), filepath.Join(w.dir, "catalog.db"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	store, err := sqlite.Open(filepath.Join(w.dir, "hubspot.db"))
+	if err != nil {
+		w.Fatal(err)
+	}
+	source := w.source
+	source.Store = store
+	service, err := datastreams.New(w.Context(), datastreams.Config{
+		Sources: []datastreams.Source{source}, Catalog: c, Bus: w.pipe, Installation: "here",
+		Seal: func(_, text string) ([]byte, error) { return []byte(text), nil }, Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		w.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- service.Run(ctx) }()
+	w.mu.Lock()
+	w.service = service
+	w.mu.Unlock()
+	w.stopServer = func() {
+		w.mu.Lock()
+		w.service = nil
+		w.mu.Unlock()
+		cancel()
+		if err := errors.Join(<-ended, c.Close(), store.Close()); err != nil {
+			w.Error(err)
+		}
+	}
+}
+
+// work begins a worker process.
+func (w *weeks) work() {
+	end := &phone{pipe: w.pipe}
+	one := worker.New(worker.Config{
+		Orders: end, Out: end, Identity: open{}, Log: slog.New(slog.DiscardHandler),
+		HubSpot: hubspot.Config{Transport: w.client.Transport},
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- one.Run(ctx) }()
+	w.stopWorker = func() {
+		end.cut.Store(true)
+		cancel()
+		if err := <-ended; err != nil {
+			w.Error(err)
+		}
+	}
+}

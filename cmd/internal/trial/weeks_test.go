@@ -1,0 +1,130 @@
+package trial_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"penstock"
+	"penstock/internal/datastreams"
+	"penstock/internal/hubspot/hubspotsim"
+)
+
+// The virtual time of a schedule.
+const (
+	restless   = 2 * time.Hour // with edits, kills and losses
+	virtualLag = time.Hour
+	sweepEach  = time.Hour
+)
+
+// schedules is how many seeded ones a test runs.
+const schedules = 20
+
+// TestTheWarehouseEqualsTheAccountAfterAQuietTime runs both services against
+// an account in virtual time: while it changes in every way, with a search index
+// up to 90 minutes late, faults, kills and losses. After it has been quiet for
+// the lag, the index's delay and a complete sweep, every table equals the truth.
+func TestTheWarehouseEqualsTheAccountAfterAQuietTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("virtual hours take a minute; run without -short")
+	}
+	first := uint64(time.Now().UnixNano())
+	n := schedules
+	if text := os.Getenv("PENSTOCK_SEED"); text != "" {
+		var err error
+		if first, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+		n = 1
+	}
+	for seed := first; seed < first+uint64(n); seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { virtually(t, seed) })
+		})
+		if t.Failed() {
+			t.Logf("repeat with PENSTOCK_SEED=%d", seed)
+			return
+		}
+	}
+}
+
+// virtually runs one schedule.
+func virtually(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 2))
+	late := time.Duration(random.IntN(90)) * time.Minute
+	account, err := hubspotsim.New(hubspotsim.Options{
+		Seed: seed, Hostile: true, Latency: 100 * time.Millisecond, Jitter: 50 * time.Millisecond, IndexLag: late,
+		Counts:     map[string]int{"contacts": 900, "companies": 250, "deals": 120},
+		Properties: map[string]int{"contacts": 12, "companies": 10, "deals": 10},
+		Faults:     hubspotsim.Faults{Rate: 0.02, Seed: seed, Stall: time.Second},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, end := account.InProcess()
+	defer end()
+	w := &weeks{T: t, account: account, client: client, dir: t.TempDir(), pipe: newPipe(seed)}
+	w.source = datastreams.Source{
+		Connection: penstock.Connection{
+			Name: "default", BaseURL: "http://localhost", Lag: virtualLag, Streams: []string{"contacts", "companies", "deals", "owners"},
+			Schedule: penstock.Schedule{On: true, Every: 5 * time.Minute},
+		},
+		Token: func() (string, error) { return "pat-na1-virtual", nil },
+		Sweep: datastreams.SweepPolicy{Share: 1, Every: sweepEach},
+	}
+	w.serve()
+	w.work()
+	w.disturb(random)
+	<-time.After(virtualLag + late + 3*sweepEach + 2*time.Hour)
+	w.stopWorker()
+	w.stopServer()
+	compare(t, filepath.Join(w.dir, "hubspot.db"), account, "contacts", "companies", "deals")
+	t.Logf("index %s late; %d batches lost, %d twice; %v", late, w.lost, w.twice, account.Counters().Requests)
+}
+
+// disturb edits the account, and kills and loses what it can, for a while.
+func (w *weeks) disturb(random *rand.Rand) {
+	ctx, cancel := context.WithCancel(w.Context())
+	churned := make(chan error, 1)
+	go func() { churned <- w.account.Churn(ctx, 4) }()
+	for ends := time.Now().Add(restless); time.Now().Before(ends); {
+		<-time.After(time.Duration(1+random.IntN(10)) * time.Minute)
+		switch random.IntN(6) {
+		case 0, 1:
+			w.stopWorker()
+			<-time.After(time.Duration(random.IntN(60)) * time.Second)
+			w.work()
+		case 2, 3:
+			w.stopServer()
+			<-time.After(time.Duration(random.IntN(60)) * time.Second)
+			w.serve()
+		case 4:
+			w.wipe()
+		case 5:
+			w.erase(random)
+		}
+	}
+	cancel()
+	if err := <-churned; err != nil {
+		w.Error(err)
+	}
+}
+
+// erase takes a contact by a privacy deletion.
+func (w *weeks) erase(random *rand.Rand) {
+	n := random.IntN(800)
+	for o := range w.account.Truth("contacts") {
+		if n--; n < 0 {
+			if err := w.account.Erase("contacts", o.ID); err != nil {
+				w.Error(err)
+			}
+			return
+		}
+	}
+}
