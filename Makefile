@@ -10,7 +10,7 @@ FUZZTIME ?= 5s
 SOAK ?= 10m
 LINT := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build test check fmt vet lint programs bench fuzz soak
+.PHONY: build test check fmt vet lint programs schedules bench fuzz soak
 
 build: ## the programs, into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/penstock ./cmd/data-streams ./cmd/worker
@@ -47,6 +47,11 @@ lint:
 # All packages without cgo: the programs must run where there is no C library.
 programs:
 	CGO_ENABLED=0 go build ./...
+
+# Whole schedules in virtual time take the race detector too long: make test
+# runs two of them under it, and this all of them without.
+schedules: ## both services against an account that changes, in virtual time
+	CGO_ENABLED=0 go test -count=1 -run='^TestTheWarehouseEquals' ./cmd/internal/trial
 
 bench: ## measures the main ways
 	CGO_ENABLED=0 go run ./cmd/bench --large 1000000

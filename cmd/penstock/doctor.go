@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync/atomic"
 	"time"
 
+	"penstock"
 	"penstock/cmd/internal/wire"
 	"penstock/docs"
+	"penstock/internal/api/client"
 	"penstock/internal/hubspot"
 )
 
@@ -39,8 +42,14 @@ func (c *doctorCmd) Run(ctx context.Context, s *wire.Settings, std streams) erro
 		}
 		d.finding(err, "folder %s: penstock's, and free", s.DataDir)
 	}
+	var well []string
 	for _, connection := range connections {
-		d.connection(ctx, connection)
+		if d.connection(ctx, connection) {
+			well = append(well, connection.Name)
+		}
+	}
+	if len(well) > 0 && (wire.ServerOf(s.DataDir) != "" || s.NATS == "" && exists(s.DataDir)) {
+		d.probes(ctx, s, well)
 	}
 	fmt.Fprintln(std.out, "`penstock doctor --assumptions` prints what is assumed of HubSpot.")
 	if d.unwell {
@@ -65,23 +74,49 @@ func (d *doctor) finding(err error, format string, args ...any) {
 	fmt.Fprintf(d.std.out, "ok %s\n", fmt.Sprintf(format, args...))
 }
 
-// connection asks HubSpot whose account the token opens. A refresh token is not
-// tried: HubSpot may answer with a new one, which only data-streams stores.
-func (d *doctor) connection(ctx context.Context, c wire.ConnectionSettings) {
+// probes tries what is assumed of HubSpot. There is a way to go on for each
+// assumption that does not hold, so none is an ailment.
+func (d *doctor) probes(ctx context.Context, s *wire.Settings, connections []string) {
+	err := onWorker(ctx, s, streams{io.Discard, d.std.err}, func(ctx context.Context, server *client.Client) error {
+		for _, name := range connections {
+			found, err := server.Probe(ctx, name)
+			if err != nil {
+				return err
+			}
+			for _, f := range found {
+				fmt.Fprintf(d.std.out, "%s connection %s: %s: %s (%s)\n", marks()[f.Result], name, f.Assumed, f.Result, f.Text)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		fmt.Fprintf(d.std.out, "?? what is assumed of HubSpot could not be tried: %v\n", err)
+	}
+}
+
+// marks stand before the results of probes.
+func marks() map[string]string {
+	return map[string]string{penstock.Holds: "ok", penstock.DoesNotHold: "--", penstock.Unknown: "??"}
+}
+
+// connection asks HubSpot whose account the token opens; false when it does not
+// say. A refresh token is not tried: HubSpot may answer with a new one, which
+// only data-streams stores.
+func (d *doctor) connection(ctx context.Context, c wire.ConnectionSettings) bool {
 	if c.UsesOAuth() {
 		d.finding(c.CheckCredential(), "connection %s: has the settings of an OAuth app; whether HubSpot takes them, `penstock status` tells once penstock runs", c.Name)
-		return
+		return false
 	}
 	token, err := c.Token()
 	d.finding(err, "connection %s: has a token", c.Name)
 	if err != nil {
-		return
+		return false
 	}
 	var stamps atomic.Int64
 	hub, err := hubspot.New(hubspot.Config{BaseURL: c.BaseURL, Token: token, Stamp: func() int64 { return stamps.Add(1) }})
 	if err != nil {
 		d.finding(err, "")
-		return
+		return false
 	}
 	defer hub.Close()
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -95,4 +130,5 @@ func (d *doctor) connection(ctx context.Context, c wire.ConnectionSettings) {
 	for _, w := range hub.Quota().Windows {
 		fmt.Fprintf(d.std.out, "   limit %s: %d calls in %s, of which penstock uses up to %d\n", w.Name, w.Limit, w.Span, w.Share)
 	}
+	return err == nil
 }

@@ -28,6 +28,10 @@ type cli struct {
 	Rows       rowsCmd          `cmd:"" help:"Print rows of a stream."`
 	Errors     errorsCmd        `cmd:"" help:"Show what failed, whether it heals by itself, and what to do."`
 	Backfill   backfillCmd      `cmd:"" help:"Read all objects of a stream again."`
+	Explain    explainCmd       `cmd:"" help:"Show what HubSpot says of an object, what the warehouse holds, and why they differ."`
+	Plan       planCmd          `cmd:"" help:"Show what reading the account costs, before anything is read."`
+	Sweep      sweepCmd         `cmd:"" help:"Let a sweep go on that has stopped and asks."`
+	Verify     verifyCmd        `cmd:"" help:"Compare the warehouse with HubSpot, and repair what differs."`
 	HubspotSim simCmd           `cmd:"" name:"hubspot-sim" help:"Serve a simulated HubSpot account on this machine."`
 	Doctor     doctorCmd        `cmd:"" help:"Check settings, folder, credential and what is assumed of HubSpot."`
 	Version    kong.VersionFlag `help:"Print the version."`

@@ -68,6 +68,10 @@ func inWords(err error) error {
 		"urn:penstock:not-loaded-yet":     "; `penstock streams` tells how far the first load is",
 		"urn:penstock:not-caught-up":      "", // it says itself what each failure needs
 		"urn:penstock:no-backfill":        "",
+		"urn:penstock:not-held":           "",
+		"urn:penstock:no-objects":         "",
+		"urn:penstock:no-worker":          "; `penstock status` and `penstock errors` tell more",
+		"urn:penstock:not-verified":       "",
 		"urn:penstock:unauthorized":       "; set PENSTOCK_API_TOKEN to the server's",
 	}[problem.Type]
 	if !known {
@@ -141,9 +145,17 @@ func (c *statusCmd) Run(ctx context.Context, s *wire.Settings, std streams) erro
 			return err
 		}
 		server.hint(std)
-		return table(std.out, "CONNECTION\tACCOUNT\tSTATE\tEVERY\tCALLS TODAY\tMESSAGE", connections, func(c api.Connection) string {
+		err = table(std.out, "CONNECTION\tACCOUNT\tSTATE\tEVERY\tCALLS TODAY\tMESSAGE", connections, func(c api.Connection) string {
 			return fmt.Sprintf("%s\t%d\t%s\t%v\t%s\t%s", c.Name, c.Account, c.State, c.Schedule.Every, thousands(c.Calls.Spent), c.Message)
 		})
+		for _, c := range connections {
+			q, quotaErr := server.Quota(ctx, c.Name)
+			if quotaErr != nil {
+				return errors.Join(err, quotaErr)
+			}
+			err = errors.Join(err, printQuota(std.out, q))
+		}
+		return err
 	})
 }
 
@@ -157,10 +169,12 @@ func (c *streamsCmd) Run(ctx context.Context, s *wire.Settings, std streams) err
 		if err != nil {
 			return err
 		}
-		return table(std.out, "STREAM\tSTATE\tROWS\tDELETED\tREJECTS\tFRESH AT\tSETTLED AT\tWHY", all, func(st api.Stream) string {
-			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", st.Stream, cmp.Or(st.State, "-"), thousands(st.Rows), thousands(st.Deleted),
-				thousands(st.Rejects), clock(st.FreshAt), clock(st.SettledAt), st.Why)
+		err = table(std.out, "STREAM\tSTATE\tROWS\tDELETED\tREJECTS\tFRESH AT\tSETTLED AT\tSWEPT AT\tUNSEEN AT MOST\tWHY", all, func(st api.Stream) string {
+			return fmt.Sprintf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", st.Stream, cmp.Or(st.State, "-"), thousands(st.Rows), thousands(st.Deleted),
+				thousands(st.Rejects), clock(st.FreshAt), clock(st.SettledAt), clock(st.SweptAt), cmp.Or(st.Within, "-"), st.Why)
 		})
+		fmt.Fprintln(std.out, "UNSEEN AT MOST: so long may a mere change of links, or a deletion that nothing else tells of, go unseen.")
+		return err
 	})
 }
 

@@ -41,15 +41,31 @@ func (c *syncCmd) Run(ctx context.Context, s *wire.Settings, std streams) error 
 	return nil
 }
 
-// alone runs everything for as long as the catch-up takes. It answers other
-// commands meanwhile, and itself, through the API.
+// alone catches up in this process, and shows how it goes.
 func (c *syncCmd) alone(ctx context.Context, s *wire.Settings, std streams) error {
 	if err := credentials(s, c.Connection); err != nil {
 		return err
 	}
-	s.CatchUpOnly = true
+	return alone(ctx, s, std, func(ctx context.Context, server *wire.Server, asked *client.Client) error {
+		watching, enough := context.WithCancel(ctx)
+		var showing errgroup.Group
+		if !c.Quiet {
+			showing.Go(func() error { return watch(watching, streams{std.err, std.err}, server.Service, "") })
+		}
+		err := c.ask(ctx, asked)
+		enough()
+		return errors.Join(err, showing.Wait())
+	})
+}
+
+// alone runs everything in this process for as long as f takes. Schedules rest:
+// only what f asks for is read. Other commands are answered meanwhile, and f
+// itself, through the API.
+func alone(ctx context.Context, s *wire.Settings, std streams, f func(context.Context, *wire.Server, *client.Client) error) error {
+	resting := *s
+	resting.CatchUpOnly = true
 	log := s.Logger(std.err)
-	server, err := wire.Open(ctx, *s, log)
+	server, err := wire.Open(ctx, resting, log)
 	if err != nil {
 		return err
 	}
@@ -67,10 +83,7 @@ func (c *syncCmd) alone(ctx context.Context, s *wire.Settings, std streams) erro
 	group.Go(func() error { return server.Run(running) })
 	group.Go(func() error { return worker.Run(running) })
 	group.Go(func() error { return server.ServeAPI(running, listener) })
-	if !c.Quiet {
-		group.Go(func() error { return watch(running, streams{std.err, std.err}, server.Service, "") })
-	}
-	err = c.ask(running, client.New("http://"+listener.Addr().String(), s.APIToken))
+	err = f(running, server, client.New("http://"+listener.Addr().String(), s.APIToken))
 	cancel()
 	return errors.Join(err, group.Wait(), server.Close())
 }

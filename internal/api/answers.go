@@ -67,18 +67,24 @@ type Stream struct {
 	Wanted    int64     `json:"wanted" doc:"Objects that are about to be read again."`
 	FreshAt   time.Time `json:"fresh_at,omitzero" doc:"Every change up to then is loaded, as far as HubSpot's search knew it. On HubSpot's clock."`
 	SettledAt time.Time `json:"settled_at,omitzero" doc:"Every change up to then is loaded, for sure. On HubSpot's clock."`
+	SweptAt   time.Time `json:"swept_at,omitzero" doc:"When the last complete sweep began: mere changes of links, and deletions that nothing else tells of, are loaded as they were then. On HubSpot's clock."`
+	Within    string    `json:"within,omitempty" example:"24h0m0s" doc:"How long such a change may go unseen, where the daily limit allows the sweeps; absent without sweeps."`
 	Read      int64     `json:"read,omitempty" doc:"Objects read by the first load under way."`
 	Total     int64     `json:"total,omitempty" doc:"Objects it has to read, where known."`
 	Href      string    `json:"href" example:"/data/contacts" doc:"Where its rows are."`
 }
 
 func toStream(connection string, s datastreams.StreamStatus) Stream {
-	return Stream{
+	out := Stream{
 		Stream: s.Stream, State: s.State, Why: s.Why,
 		Rows: s.Rows, Deleted: s.Deleted, Rejects: s.Rejects, Wanted: s.Wanted,
-		FreshAt: s.FreshAt.UTC(), SettledAt: s.SettledAt.UTC(), Read: s.Read, Total: s.Total,
+		FreshAt: s.FreshAt.UTC(), SettledAt: s.SettledAt.UTC(), SweptAt: s.SweptAt.UTC(), Read: s.Read, Total: s.Total,
 		Href: dataPath(connection, s.Stream),
 	}
+	if s.Within > 0 {
+		out.Within = brief(s.Within)
+	}
+	return out
 }
 
 // dataPath is where the rows of a stream are.

@@ -27,6 +27,15 @@ type Commands interface {
 	Stop(ctx context.Context, connection string) (penstock.Schedule, error)
 	Backfill(ctx context.Context, connection, stream string) error
 	CatchUp(ctx context.Context, connection string, streams []string) error
+	ConfirmSweep(ctx context.Context, connection, stream string) error
+}
+
+// Insight tells what HubSpot says, and what it costs to ask.
+type Insight interface {
+	Explain(ctx context.Context, connection, stream string, id int64) (*datastreams.Explanation, error)
+	Plan(ctx context.Context, connection string) (datastreams.Plan, error)
+	Quota(ctx context.Context, connection string) (datastreams.Quota, error)
+	Probe(ctx context.Context, connection string) ([]penstock.Finding, error)
 }
 
 // Standing tells how things stand.
@@ -55,7 +64,9 @@ type Service interface {
 	Commands
 	Standing
 	History
+	Insight
 	Contents
+	Verifying
 }
 
 // Options are what the API is made of.
@@ -87,7 +98,10 @@ func New(o Options) http.Handler {
 	s.registerStanding(routes)
 	s.registerHealth(routes)
 	s.registerHistory(routes)
+	s.registerInsight(routes)
+	s.registerSweeps(routes)
 	s.registerRows(routes)
+	s.registerVerifying(routes)
 	mux.Handle("GET /metrics", s.metrics())
 	mux.Handle("GET /openapi.json", openAPI(routes))
 	mux.HandleFunc("GET /{$}", index)

@@ -66,7 +66,7 @@ type whichRuns struct {
 	AtConnection
 	Paging
 	Stream string `query:"stream" maxLength:"100" doc:"Only those of this stream."`
-	Lane   string `query:"lane" enum:"backfill,fresh,settled,sweep,named" doc:"Only those of this way of reading."`
+	Lane   string `query:"lane" enum:"backfill,fresh,settled,archive,sweep,named" doc:"Only those of this way of reading."`
 	Before int64  `query:"before" minimum:"1" doc:"Only those with a smaller number."`
 }
 

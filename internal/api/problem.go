@@ -43,6 +43,10 @@ const (
 	notLoaded    kind = "not-loaded-yet"
 	noBackfill   kind = "no-backfill"
 	notCaughtUp  kind = "not-caught-up"
+	notHeld      kind = "not-held"
+	noObjects    kind = "no-objects"
+	noWorker     kind = "no-worker"
+	notVerified  kind = "not-verified"
 	notReady     kind = "not-ready"
 	unavailable  kind = "unavailable"
 )
@@ -66,6 +70,10 @@ var kinds = map[kind]struct {
 	notLoaded:    {http.StatusNotFound, "Nothing has been loaded yet"},
 	noBackfill:   {http.StatusConflict, "The stream cannot be read again"},
 	notCaughtUp:  {http.StatusBadGateway, "The catch-up failed"},
+	notHeld:      {http.StatusConflict, "No sweep waits to be confirmed"},
+	noObjects:    {http.StatusConflict, "The stream has no objects"},
+	noWorker:     {http.StatusServiceUnavailable, "No worker answers"},
+	notVerified:  {http.StatusBadGateway, "The comparison with HubSpot failed"},
 	notReady:     {http.StatusServiceUnavailable, "The service cannot do its work now"},
 	unavailable:  {http.StatusServiceUnavailable, "The service cannot answer now"},
 }

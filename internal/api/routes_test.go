@@ -4,11 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"penstock"
+	"penstock/internal/datastreams"
 	"penstock/internal/warehouse/warehousetest"
 )
 
@@ -88,6 +92,26 @@ var exchanges = []exchange{
 	{"GET", "/v1/connections/other/runs", "", 404, "", "unknown-connection"},
 	{"GET", v1 + "/rows/contacts?fields=id", "", 200, `{"id":3}`, ""},
 	{"GET", v1 + "/errors", "", 200, `"id":2`, ""},
+	{"GET", v1 + "/streams/contacts/explain/7", "", 200, `"stream":"contacts","id":7,"summary":"The row is equal`, ""},
+	{"GET", v1 + "/streams/nothing/explain/7", "", 404, "", "unknown-stream"},
+	{"GET", v1 + "/streams/owners/explain/7", "", 409, "", "no-objects"},
+	{"GET", v1 + "/streams/contacts/explain/0", "", 422, "", "invalid-request"},
+	{"GET", "/v1/connections/other/streams/contacts/explain/7", "", 404, "", "unknown-connection"},
+	{"GET", "/v1/plan", "", 200, `"connection":"default"`, ""},
+	{"GET", "/v1/plan?connection=other", "", 404, "", "unknown-connection"},
+	{"GET", "/v1/quota", "", 200, `"by":[{"stream":"contacts","lane":"fresh","calls":17}],"limit":250000,"left":249983`, ""},
+	{"GET", "/v1/quota?connection=other", "", 404, "", "unknown-connection"},
+	{"POST", "/v1/connections/default/verifications", `{"streams":["contacts"],"every_object":true}`, 200, `"equal":false`, ""},
+	{"POST", "/v1/connections/default/verifications", "", 200, `"missing":2`, ""},
+	{"POST", "/v1/connections/default/verifications", `{"streams":["nothing"]}`, 502, "", "not-verified"},
+	{"POST", "/v1/connections/other/verifications", "", 404, "", "unknown-connection"},
+	{"GET", "/v1/connections/default/verifications?limit=2", "", 200, `"id":3`, ""},
+	{"GET", "/v1/connections/other/verifications", "", 404, "", "unknown-connection"},
+	{"GET", v1 + "/probes", "", 200, `{"findings":[{"assumed":"a","result":"holds","text":"t"}]}`, ""},
+	{"POST", v1 + "/sweep/confirm", `{"stream":"contacts"}`, 200, `{"stream":"contacts"}`, ""},
+	{"POST", v1 + "/sweep/confirm", `{"stream":"deals"}`, 409, "", "not-held"},
+	{"POST", v1 + "/sweep/confirm", `{"stream":"nothing"}`, 404, "", "unknown-stream"},
+	{"POST", v1 + "/sweep/confirm", `{}`, 422, "", "invalid-request"},
 	{"GET", "/v1/connections/other/errors", "", 404, "", "unknown-connection"},
 	{"GET", v1 + "/rejects", "", 200, `{"items":[]}`, ""},
 	{"GET", v1 + "/rejects?after=x", "", 400, "", "bad-token"},
@@ -227,9 +251,10 @@ func TestTheDescriptionHasEveryRouteWithSummaryAndDescription(t *testing.T) {
 	one := "/v1/connections/{connection}"
 	want := []string{
 		"GET /data", "GET /data/{stream}", "GET /error", "GET /healthz", "GET /readyz", "GET /start", "GET /start/{interval}", "GET /stop",
-		"GET /v1/connections", "GET " + one, "GET " + one + "/errors", "GET " + one + "/rejects", "GET " + one + "/rows/{stream}",
+		"GET /v1/connections", "GET " + one, "GET " + one + "/errors", "GET " + one + "/probes", "GET " + one + "/rejects", "GET " + one + "/rows/{stream}",
 		"GET " + one + "/runs", "GET " + one + "/schedule", "GET " + one + "/streams",
-		"POST /start", "POST /start/{interval}", "POST /stop", "POST " + one + "/backfills", "POST " + one + "/catchups", "PUT " + one + "/schedule",
+		"GET " + one + "/streams/{stream}/explain/{id}", "GET " + one + "/verifications", "GET /v1/plan", "GET /v1/quota",
+		"POST /start", "POST /start/{interval}", "POST /stop", "POST " + one + "/backfills", "POST " + one + "/catchups", "POST " + one + "/sweep/confirm", "POST " + one + "/verifications", "PUT " + one + "/schedule",
 	}
 	if !slices.Equal(found, want) || doc.OpenAPI != "3.1.0" {
 		t.Errorf("OpenAPI %s describes\n%q, want\n%q", doc.OpenAPI, found, want)
@@ -284,5 +309,30 @@ func TestRejectsArePaged(t *testing.T) {
 	}
 	if want := []string{"1 birthday soon", "2  {}", "3 size big"}; !slices.Equal(seen, want) {
 		t.Errorf("%q, want %q", seen, want)
+	}
+}
+
+func TestThatNoWorkerAnswersIsToldApartFromWhatHubSpotRefuses(t *testing.T) {
+	w := setup(t, "")
+	for kind, down := range map[string]error{
+		"no-worker":   fmt.Errorf("%w: gone", datastreams.ErrNoWorker),
+		"unavailable": &penstock.Trouble{Kind: "forbidden", Message: "contacts may not be read", Remedy: "grant the scope"},
+	} {
+		w.down = down
+		for _, path := range []string{v1 + "/streams/contacts/explain/7", "/v1/plan", v1 + "/probes"} {
+			response, text := w.ask("GET", path, "")
+			w.problem(response, text, kind)
+			if kind == "unavailable" && !strings.Contains(text, "grant the scope") {
+				t.Errorf("GET %s does not say what to do: %s", path, text)
+			}
+		}
+	}
+}
+
+func TestAStreamTellsHowLongAChangeThatNothingTellsOfMayGoUnseen(t *testing.T) {
+	w := setup(t, "")
+	w.streams[0].SweptAt, w.streams[0].Within = moment(), 24*time.Hour
+	if _, text := w.ask("GET", "/data", ""); !strings.Contains(text, `"swept_at":"2026-11-21T12:00:00Z","within":"24h0m0s"`) {
+		t.Errorf("it is not told: %s", text)
 	}
 }

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -75,6 +76,63 @@ func (f *fake) Backfill(_ context.Context, connection, stream string) error {
 func (f *fake) CatchUp(ctx context.Context, connection string, streams []string) error {
 	f.did("catch up %s %v", connection, streams)
 	return f.catchUp(ctx, streams)
+}
+
+func (f *fake) ConfirmSweep(_ context.Context, connection, stream string) error {
+	f.did("confirm %s %s", connection, stream)
+	if stream != "contacts" {
+		return fmt.Errorf("the sweep of %q does not wait to be confirmed", stream)
+	}
+	return f.down
+}
+
+func (f *fake) Explain(_ context.Context, connection, stream string, id int64) (*datastreams.Explanation, error) {
+	switch stream {
+	case "nothing":
+		return nil, datastreams.ErrNoStream
+	case "owners":
+		return nil, datastreams.ErrNotObjects
+	}
+	return &datastreams.Explanation{
+		Connection: connection, Stream: stream, ID: id, Summary: "The row is equal to HubSpot's object.",
+		Reasons: []string{}, Differences: []datastreams.Difference{}, Row: map[string]any{"id": id},
+	}, f.down
+}
+
+func (f *fake) Plan(_ context.Context, connection string) (datastreams.Plan, error) {
+	return datastreams.Plan{Connection: connection, Calls: 12, Notes: []string{}}, f.down
+}
+
+func (f *fake) Quota(_ context.Context, connection string) (datastreams.Quota, error) {
+	return datastreams.Quota{Connection: connection, Spent: 17, Limit: 250_000, Left: 249_983,
+		By: []datastreams.QuotaUse{{Stream: "contacts", Lane: "fresh", Calls: 17}}}, f.down
+}
+
+func (f *fake) Verify(_ context.Context, connection string, streams []string, every bool) ([]datastreams.Verification, error) {
+	f.did("verify %s %v %v", connection, streams, every)
+	if len(streams) > 0 && streams[0] == "nothing" {
+		return nil, errors.New("there is no table \"nothing\" in the warehouse")
+	}
+	return []datastreams.Verification{verification(1)}, f.down
+}
+
+func (f *fake) Verifications(_ context.Context, _ string, before int64, limit int) ([]datastreams.Verification, error) {
+	all := []datastreams.Verification{verification(3), verification(2), verification(1)}
+	for len(all) > 0 && before != 0 && all[0].ID >= before {
+		all = all[1:]
+	}
+	return all[:min(limit, len(all))], f.down
+}
+
+func verification(id int64) datastreams.Verification {
+	return datastreams.Verification{ID: id, Stream: "contacts", Missing: 2, Repaired: 2, Checks: []datastreams.Check{}, Unknown: []string{}}
+}
+
+func (f *fake) Probe(context.Context, string) ([]penstock.Finding, error) {
+	if f.down != nil {
+		return nil, f.down
+	}
+	return []penstock.Finding{{Assumed: "a", Result: penstock.Holds, Text: "t"}}, nil
 }
 
 func (f *fake) Connections() []datastreams.ConnectionStatus {

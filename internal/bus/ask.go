@@ -135,7 +135,7 @@ func ask[A any](ctx context.Context, b *Bus, q question) (A, error) {
 		return answer, fmt.Errorf("ask %s: %w: %w", q.subject, ErrNobody, err)
 	}
 	if refusal := reply.Header.Get(headerError); refusal != "" {
-		return answer, fmt.Errorf("ask %s: data-streams could not answer: %s", q.subject, refusal)
+		return answer, fmt.Errorf("ask %s: there is no answer: %s", q.subject, refusal)
 	}
 	if err := b.read(reply, &answer); err != nil {
 		return answer, fmt.Errorf("ask %s: %w", q.subject, err)

@@ -49,6 +49,12 @@ func (b *Bus) Serve(ctx context.Context, h Handler) error {
 		}
 		subs = append(subs, sub)
 	}
+	return b.serve(ctx, asked, func(msg *nats.Msg) { b.answer(ctx, h, msg) }, subs...)
+}
+
+// serve answers a bounded number of questions at once until ctx ends and the
+// answers in hand are given.
+func (b *Bus) serve(ctx context.Context, asked <-chan *nats.Msg, answer func(*nats.Msg), subs ...*nats.Subscription) error {
 	var answering sync.WaitGroup
 	defer answering.Wait()
 	slots := make(chan struct{}, servedAtOnce)
@@ -64,7 +70,7 @@ func (b *Bus) Serve(ctx context.Context, h Handler) error {
 		case msg := <-asked:
 			answering.Go(func() {
 				defer func() { <-slots }()
-				b.answer(ctx, h, msg)
+				answer(msg)
 			})
 		}
 	}
@@ -87,6 +93,11 @@ func (b *Bus) answer(ctx context.Context, h Handler, msg *nats.Msg) {
 		reply, err = handle(ctx, b, msg, answers[penstock.RunEnd, struct{}]{endTimeout,
 			func(ctx context.Context, end penstock.RunEnd) (struct{}, error) { return struct{}{}, h.End(ctx, end) }})
 	}
+	b.reply(msg, reply, err)
+}
+
+// reply sends the answer, or why there is none.
+func (b *Bus) reply(msg, reply *nats.Msg, err error) {
 	if err == nil && int64(len(reply.Data)) > b.conn.MaxPayload() {
 		err = fmt.Errorf("the answer has %d bytes, the message server takes %d", len(reply.Data), b.conn.MaxPayload())
 	}
@@ -95,7 +106,7 @@ func (b *Bus) answer(ctx context.Context, h Handler, msg *nats.Msg) {
 		reply.Header.Set(headerError, err.Error())
 	}
 	if err := b.conn.PublishMsg(reply); err != nil {
-		b.log.Warn("a worker's question goes unanswered", "subject", msg.Subject, "error", err)
+		b.log.Warn("a question goes unanswered", "subject", msg.Subject, "error", err)
 	}
 }
 

@@ -14,6 +14,7 @@ const (
 	subjectDiscover = "penstock.discover"
 	subjectGrant    = "penstock.grant"
 	subjectEnd      = "penstock.end"
+	subjectsAsk     = "penstock.ask.*"
 )
 
 // The headers.
@@ -35,6 +36,9 @@ const longestName = 40
 func batchSubject(connection string, lane penstock.Lane) string {
 	return "penstock.batch." + connection + "." + string(lane)
 }
+
+// askSubject addresses the workers of a connection.
+func askSubject(connection string) string { return "penstock.ask." + connection }
 
 func batchSubjects(connection string) string { return "penstock.batch." + connection + ".*" }
 

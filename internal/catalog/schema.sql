@@ -18,6 +18,13 @@ CREATE TABLE backs (
     PRIMARY KEY (connection, stream)
 ) WITHOUT ROWID;
 
+CREATE TABLE verifications (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    connection TEXT NOT NULL,
+    report     TEXT NOT NULL -- JSON
+);
+CREATE INDEX verifications_of ON verifications (connection, id);
+
 CREATE TABLE confirmed_sweeps (
     connection TEXT NOT NULL,
     stream     TEXT NOT NULL,

@@ -42,12 +42,46 @@ func (s *Service) Discover(ctx context.Context, d penstock.Discovery) ([]penstoc
 			Name: name, Family: penstock.Objects, ObjectType: f.ObjectType, Whole: f.Whole,
 		})
 	}
+	c.nameUnknown(ctx, streams)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.discovered = streams
 	c.news.Store(true)
 	c.list()
 	return slices.Clone(c.streams), nil
+}
+
+// nameUnknown shows which chosen streams the account does not have: nothing
+// would be read for them, and nobody would notice.
+func (c *connection) nameUnknown(ctx context.Context, streams []penstock.Stream) {
+	known := map[string]bool{}
+	for _, s := range streams {
+		known[strings.ToLower(s.Name)] = true
+	}
+	for _, s := range c.links(streams) {
+		known[strings.ToLower(s.Name)] = true
+	}
+	var unknown []string
+	for _, name := range c.Streams {
+		if !known[strings.ToLower(name)] {
+			unknown = append(unknown, name)
+		}
+	}
+	for name := range c.History {
+		if !known[strings.ToLower(name)] {
+			unknown = append(unknown, name+" (history)")
+		}
+	}
+	place := laneID{stream: "settings"}
+	if len(unknown) == 0 {
+		c.resolve(ctx, place)
+		return
+	}
+	slices.Sort(unknown)
+	c.report(ctx, place, penstock.Trouble{
+		Kind: "unknown_stream", Message: "the account has no stream " + strings.Join(unknown, ", ") + ", which is chosen",
+		Remedy: "`penstock streams` lists those that there are: correct streams and history in penstock.yaml",
+	})
 }
 
 // families are the streams that every account has.

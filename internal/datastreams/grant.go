@@ -80,6 +80,7 @@ func (c *connection) due(worker string, stream penstock.Stream, id laneID) (stri
 		return "a run is open", endsSoon
 	}
 	asked := c.catchup.wants(stream, l, c.service.listPeriod(stream, id.lane))
+	asked = asked || c.verifying > 0 && id.lane == penstock.Named
 	if !c.running() && !asked {
 		return "stopped", askLater
 	}

@@ -367,7 +367,7 @@ func (c *connection) progress(b penstock.Beat, reply *penstock.BeatReply) {
 				r.moved, r.passed = time.Now(), false
 			}
 		}
-		stop := !c.running() && !c.catchup.covers(r.stream)
+		stop := !c.running() && !c.catchup.covers(r.stream) && !(c.verifying > 0 && r.laneID.lane == penstock.Named)
 		reply.Runs = append(reply.Runs, penstock.RunStatus{Grant: p.Grant, Committed: marks(r.committed), Stop: stop})
 	}
 	for _, r := range c.related {

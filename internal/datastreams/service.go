@@ -49,10 +49,13 @@ type Delivery struct {
 	Ack   func() error
 }
 
-// A Bus carries announcements to the workers and batches from them.
+// A Bus carries announcements and questions to the workers, and batches from
+// them.
 type Bus interface {
 	Announce(ctx context.Context, a penstock.Announcement) error
 	Batches(ctx context.Context, connection string) (Queue, error)
+	// Ask asks the worker that holds the connection's account.
+	Ask(ctx context.Context, q penstock.Question) (penstock.Answer, error)
 	Down() error // what is wrong with it, nil when nothing is
 }
 
@@ -79,6 +82,8 @@ type Config struct {
 	Seal         func(publicKey, secret string) ([]byte, error)
 	Installation string        // of the data folder
 	ListEvery    time.Duration // how often archived lists and definitions are read; default an hour
+	VerifyEvery  time.Duration // how often everything is compared with HubSpot; 0: when asked for
+	KeepGone     time.Duration // how long the values of rows are kept that HubSpot does not know any more; default a week
 	Lease        time.Duration // how long a silent worker keeps an account and its runs; default 15 s
 	CatchUpOnly  bool          // schedules rest: only what somebody waits for is read
 	Log          *slog.Logger
@@ -127,6 +132,8 @@ func (s *Service) Run(ctx context.Context) error {
 	for _, c := range s.connections {
 		group.Go(func() error { return c.tick(ctx) })
 		group.Go(func() error { return c.loader.run(ctx) })
+		group.Go(func() error { return c.verifies(ctx) })
+		group.Go(func() error { return c.erases(ctx) })
 	}
 	return group.Wait()
 }
@@ -203,6 +210,7 @@ type connection struct {
 	discovered []penstock.Stream
 	related    []candidate         // the streams that belong to others
 	followers  map[string][]string // by stream: the names of those that belong to it
+	verifying  int                 // verifications under way: what they want is read though the schedule is off
 	confirmed  map[string]bool     // streams whose sweeps may go on (V5)
 	lanes      map[laneID]*lane
 	runs       map[string]*run // by grant: the current ones

@@ -1,6 +1,7 @@
 package datastreams
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,18 +27,20 @@ type ConnectionStatus struct {
 
 // StreamStatus is how a stream stands.
 type StreamStatus struct {
-	Stream    string    `json:"stream"`
-	State     string    `json:"state" enum:"waiting,first load,current,skipped,failing,not chosen"`
-	Why       string    `json:"why,omitempty"`
-	Rows      int64     `json:"rows" doc:"live rows in the warehouse"`
-	Deleted   int64     `json:"deleted" doc:"tombstones"`
-	Rejects   int64     `json:"rejects"`
-	Wanted    int64     `json:"wanted" doc:"ids that are to be read again"`
-	FreshAt   time.Time `json:"fresh_at" doc:"every change up to then is loaded as far as HubSpot's search knew it"`
-	SettledAt time.Time `json:"settled_at" doc:"every change up to then is loaded"`
-	SweptAt   time.Time `json:"swept_at" doc:"when the last complete sweep began: what nothing else tells is loaded as it was then"`
-	Read      int64     `json:"read" doc:"objects read by the first load that is under way"`
-	Total     int64     `json:"total" doc:"objects it has to read; 0 when unknown"`
+	Stream    string        `json:"stream"`
+	State     string        `json:"state" enum:"waiting,first load,current,skipped,failing,not chosen"`
+	Why       string        `json:"why,omitempty"`
+	Rows      int64         `json:"rows" doc:"live rows in the warehouse"`
+	Deleted   int64         `json:"deleted" doc:"tombstones"`
+	Rejects   int64         `json:"rejects"`
+	Wanted    int64         `json:"wanted" doc:"ids that are to be read again"`
+	FreshAt   time.Time     `json:"fresh_at" doc:"every change up to then is loaded as far as HubSpot's search knew it"`
+	SettledAt time.Time     `json:"settled_at" doc:"every change up to then is loaded"`
+	SweptAt   time.Time     `json:"swept_at" doc:"when the last complete sweep began: what nothing else tells is loaded as it was then"`
+	Within    time.Duration `json:"within" doc:"how long what nothing else tells may go unseen: two sweeps, in nanoseconds; 0 without sweeps"`
+	Read      int64         `json:"read" doc:"objects read by the first load that is under way"`
+	Total     int64         `json:"total" doc:"objects it has to read; 0 when unknown"`
+	TimeLeft  time.Duration `json:"time_left" doc:"what is left of the first load at the pace so far, in nanoseconds; 0 when unknown"`
 }
 
 // Connections are the connections in the order they are configured.
@@ -145,6 +148,7 @@ func (s *Service) Streams(ctx context.Context, connection string) ([]StreamStatu
 		if l := c.lanes[laneID{stream.Name, penstock.Sweep}]; l != nil && rolling(stream, penstock.Sweep) {
 			st.SweptAt = l.swept
 		}
+		st.Within = c.unseen(stream)
 		byName[stream.Name] = c.standing(stream, st)
 	}
 	out := make([]StreamStatus, 0, len(byName))
@@ -158,6 +162,19 @@ func (s *Service) Streams(ctx context.Context, connection string) ([]StreamStatu
 		return 1
 	})
 	return out, nil
+}
+
+// unseen is how long a change may go unseen of which nothing but the sweep
+// tells: a mere change of links, or a deletion without a trace. A stream that is
+// read whole shows it at each interval.
+func (c *connection) unseen(stream penstock.Stream) time.Duration {
+	switch {
+	case stream.Whole:
+		return c.period(stream, penstock.Sweep)
+	case c.Sweep.Share == 0:
+		return 0
+	}
+	return 2 * cmp.Or(c.Sweep.Every, sweepOnce)
 }
 
 // failing tells whether a lane of the stream has come to nothing lately; the
@@ -203,6 +220,9 @@ func (c *connection) standing(stream penstock.Stream, st StreamStatus) StreamSta
 			st.State = "first load"
 			if l.current != nil {
 				st.Read, st.Total = l.current.read, l.current.total
+				if left := st.Total - st.Read; left > 0 && st.Read > 0 {
+					st.TimeLeft = time.Duration(float64(time.Since(l.current.Began)) * float64(left) / float64(st.Read))
+				}
 			}
 		case st.State == "waiting" && !l.doneAt.IsZero():
 			st.State = "current"

@@ -248,6 +248,8 @@ type bus struct {
 	mu       sync.Mutex
 	heard    []penstock.Announcement
 	announce func(penstock.Announcement)
+	asked    []penstock.Question
+	answer   func(penstock.Question) (penstock.Answer, error)
 }
 
 func (b *bus) Announce(_ context.Context, a penstock.Announcement) error {
@@ -273,6 +275,17 @@ func (b *bus) announced() []penstock.Schedule {
 
 func (b *bus) Batches(ctx context.Context, _ string) (datastreams.Queue, error) {
 	return b.queue, b.queue.Rewind(ctx)
+}
+
+// Ask answers as the test has set; unless it has, nobody does.
+func (b *bus) Ask(_ context.Context, q penstock.Question) (penstock.Answer, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = append(b.asked, q)
+	if b.answer == nil {
+		return penstock.Answer{}, errors.New("nobody answers")
+	}
+	return b.answer(q)
 }
 
 func (b *bus) Down() error { return nil }

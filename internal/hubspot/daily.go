@@ -215,6 +215,6 @@ func (d *daily) state() DailyState {
 	day := d.turn(now)
 	return DailyState{
 		Day: day, Limit: d.limit, Left: d.left, Spent: d.spent[day],
-		ResetsAt: d.midnight(now),
+		Reserved: d.limit - int(float64(d.limit)*(1-d.reserve)+1e-9), ResetsAt: d.midnight(now),
 	}
 }

@@ -89,6 +89,7 @@ type DailyState struct {
 	Limit    int       // calls a day, by everybody; 0 when unknown or unlimited
 	Left     int       // of these; meaningless when Limit is 0
 	Spent    int       // by us
+	Reserved int       // kept for other tools; meaningless when Limit is 0
 	ResetsAt time.Time // when the next day begins
 }
 

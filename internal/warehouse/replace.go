@@ -13,6 +13,7 @@ type Standing struct {
 	Stamp      int64 // of the latest observation, also one that changed nothing
 	Why        penstock.Why
 	MergedInto int64
+	Untrusted  bool // it has no print: we did not write what it holds, or Want found that it was altered
 }
 
 // An Arrival is a row of a batch, as far as replacing another is concerned.
@@ -45,7 +46,8 @@ const (
 // the stamp alone orders them.
 //
 // Version = (Updated, Stamp). Two observations of the same version and stamp
-// come from one answer; the later one in it wins.
+// come from one answer; the later one in it wins. The version of a row that is
+// not trusted is the lowest, whatever it says: any whole read replaces it.
 func Replace(dated bool, old *Standing, new Arrival) Action {
 	switch new.Op {
 	case penstock.Put:
@@ -64,9 +66,13 @@ func replacePut(dated bool, old *Standing, new Arrival) Action {
 	if old == nil {
 		return Write
 	}
-	// Erased is final: only an answer about that very id brings it back.
-	if old.Why == penstock.Erased && (new.Via != penstock.ByID || new.Why != penstock.Live) {
+	// Erased is final: only an answer about that very id brings it back. That an
+	// untrusted row is erased is no more than a hint.
+	if old.Why == penstock.Erased && (new.Via != penstock.ByID || new.Why != penstock.Live && !old.Untrusted) {
 		return Drop
+	}
+	if old.Untrusted {
+		return Write
 	}
 	// A search hit may hold values older than its date.
 	if new.Via == penstock.BySearch {
@@ -85,6 +91,8 @@ func replaceBury(dated bool, old *Standing, new Arrival) Action {
 	switch {
 	case old == nil:
 		return Write // even if we never held the loser
+	case old.Untrusted && old.Why != penstock.Erased:
+		return Write
 	case old.Why == penstock.Erased, !newer(dated, old, new):
 		return Drop
 	case old.Why == new.Why && old.MergedInto == new.MergedInto:
@@ -99,7 +107,7 @@ func replaceBury(dated bool, old *Standing, new Arrival) Action {
 // or a later date, needs no second look.
 func replaceFill(dated bool, old *Standing, new Arrival) Action {
 	switch {
-	case old == nil:
+	case old == nil, old.Untrusted:
 		return Want
 	case new.Bare && new.Stamp < old.Stamp && (!dated || old.Updated >= new.Updated):
 		return Nothing
@@ -111,9 +119,12 @@ func replaceFill(dated bool, old *Standing, new Arrival) Action {
 
 // replaceMissing doubts live rows and archived ones, which HubSpot drops for
 // good some time after: were they left archived, every sweep would miss them
-// in the archived list and ask again.
+// in the archived list and ask again. One that is not trusted says nothing of
+// why it is deleted.
 func replaceMissing(old *Standing, new Arrival) Action {
 	switch {
+	case old != nil && old.Untrusted:
+		return Doubt
 	case old == nil, old.Why != penstock.Live && old.Why != penstock.Archived:
 		return Nothing
 	case new.Stamp < old.Stamp:

@@ -62,6 +62,9 @@ func TestReplacing(t *testing.T) {
 		s.Why = why
 		return &s
 	}
+	untrusted := func(why penstock.Why) *warehouse.Standing {
+		return &warehouse.Standing{Updated: 999, Stamp: 999, Why: why, Untrusted: true}
+	}
 	put := func(via penstock.Via, updated, stamp int64) warehouse.Arrival {
 		return warehouse.Arrival{Op: penstock.Put, Via: via, Updated: updated, Stamp: stamp}
 	}
@@ -100,6 +103,15 @@ func TestReplacing(t *testing.T) {
 		"a bare fill from before, of a later date":      {&live, bare(11, 4), warehouse.Want},
 		"a bare fill from before a tombstone":           {with(penstock.Archived), bare(10, 4), warehouse.Nothing},
 		"a bare fill of nothing":                        {nil, bare(10, 4), warehouse.Want},
+		"a whole read of an untrusted row":              {untrusted(penstock.Live), put(penstock.ByList, 10, 5), warehouse.Write},
+		"a search hit of an untrusted row":              {untrusted(penstock.Archived), put(penstock.BySearch, 10, 5), warehouse.Write},
+		"a list of an untrusted erased row":             {untrusted(penstock.Erased), put(penstock.ByList, 10, 5), warehouse.Drop},
+		"an untrusted erased row is read as archived":   {untrusted(penstock.Erased), of(penstock.Put, 10, 5, penstock.Archived), warehouse.Write},
+		"an untrusted row is merged as it says":         {untrusted(penstock.Merged), of(penstock.Bury, 10, 5, penstock.Merged), warehouse.Write},
+		"an untrusted erased row is merged":             {untrusted(penstock.Erased), of(penstock.Bury, 10, 5, penstock.Merged), warehouse.Drop},
+		"a fill of an untrusted row":                    {untrusted(penstock.Live), of(penstock.Fill, 999, 999, penstock.Live), warehouse.Want},
+		"a bare fill of an untrusted row":               {untrusted(penstock.Live), bare(10, 4), warehouse.Want},
+		"an untrusted row is missing":                   {untrusted(penstock.Merged), of(penstock.Missing, 10, 4, penstock.Live), warehouse.Doubt},
 		"missing":                                       {&live, of(penstock.Missing, 20, 5, penstock.Live), warehouse.Doubt},
 		"missing before the last observation":           {&live, of(penstock.Missing, 20, 4, penstock.Live), warehouse.Drop},
 		"an archived row is missing":                    {with(penstock.Archived), of(penstock.Missing, 20, 9, penstock.Live), warehouse.Doubt},

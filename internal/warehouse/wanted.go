@@ -3,6 +3,7 @@ package warehouse
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"penstock"
 )
@@ -51,4 +52,25 @@ func Buries(stream penstock.Stream) bool {
 // that it writes. The backfill's they read by themselves, all of them, once.
 func Follows(b *penstock.Batch) bool {
 	return b.Stream.Family == penstock.Objects && b.Lane != penstock.Backfill
+}
+
+// MakesTable tells whether the batch's table is made with it if there is none.
+// That of links comes with the first row: most pairs of types have no links.
+func MakesTable(b *penstock.Batch) bool {
+	if b.Stream.Family != penstock.Associations {
+		return true
+	}
+	for _, r := range b.Rows {
+		if r.NumRows() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Listed is the moment from which on HubSpot's archived list holds what was
+// archived. It drops what is older for good, and such rows stay archived though
+// no list names them.
+func Listed(now time.Time) time.Time {
+	return now.Add(-ArchivedFor)
 }

@@ -64,6 +64,33 @@ type Store interface {
 	// place when there are no more.
 	Rejects(ctx context.Context, stream, after string, limit int) ([]penstock.Reject, string, error)
 
+	// Want asks for keys of the stream to be read, from outside a batch: CheckWanted
+	// says which keys can be. The rows of these keys, or of these objects, whose
+	// print differs lose it: whatever version they claim, the next whole read
+	// replaces them.
+	Want(ctx context.Context, wants []penstock.Want, stream string) error
+
+	// Check compares up to limit rows after the key, tombstones too, with the
+	// prints kept when they were loaded. bad are the texts of the keys of rows
+	// whose print differs or is missing: altered or added by hand. next is the
+	// last key it has looked at, and nil at the end.
+	Check(ctx context.Context, stream string, after penstock.Key, limit int) (bad []string, next penstock.Key, err error)
+
+	// Count counts the live rows in each span, as a question counts objects. Only
+	// of a table whose key is one integer.
+	Count(ctx context.Context, stream string, spans []penstock.Span) ([]int64, error)
+
+	// IDs lists up to limit ids of live rows in [from, to), in order; a to of 0 is
+	// no end. Only of a table whose key is one integer.
+	IDs(ctx context.Context, stream string, from, to int64, limit int) ([]int64, error)
+
+	// Erase takes the values of rows that are gone since before the moment, with
+	// their rejects: they stay as erased tombstones. What is kept of their
+	// history is erased too, and their links are gone. A row that fails its print
+	// is left until it has been read. It returns how many rows of the stream it
+	// erased; an error may follow some that are.
+	Erase(ctx context.Context, stream string, before, now time.Time) (int64, error)
+
 	// Close ends the store; a load in hand commits or is undone.
 	Close() error
 }
@@ -133,6 +160,9 @@ type Result struct {
 // such answer makes it gone.
 const GoneAfter = time.Hour
 
+// ArchivedFor is how long HubSpot's archived list names what was archived.
+const ArchivedFor = 90 * 24 * time.Hour
+
 // The errors of a Store that its user must tell apart.
 var (
 	// ErrFenced says that another process has claimed the warehouse.
@@ -152,6 +182,8 @@ var (
 	ErrBatch = errors.New("the batch cannot be loaded")
 	// ErrNoTable says that nothing of the stream has been loaded yet.
 	ErrNoTable = errors.New("no such table in the warehouse")
+	// ErrNoIDs says that the table's key is not one integer.
+	ErrNoIDs = errors.New("the table's key is not one integer")
 	// ErrNoColumn says that a query named a column that the table has not.
 	ErrNoColumn = errors.New("no such column")
 )

@@ -2,8 +2,10 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"penstock"
 	"penstock/internal/hubspot"
@@ -20,8 +22,8 @@ type remembering struct {
 
 // history reads the histories of the objects that the grant names.
 func (r *run) history() error {
-	if len(r.stream.Properties) == 0 {
-		return fmt.Errorf("%s names no properties to read the history of", r.stream.Name)
+	if err := r.knowProperties(); err != nil {
+		return err
 	}
 	r.use(shape.HistoryTable(r.stream))
 	f, err := r.following()
@@ -57,6 +59,28 @@ func (r *run) history() error {
 	}
 	if len(m.of)+len(m.doubts) > 0 || m.rows > 0 || m.reached(m.read) != r.cursor || r.seq == 0 {
 		return m.flush()
+	}
+	return nil
+}
+
+// errNoProperty says that a property was chosen that there is not.
+var errNoProperty = errors.New("the object type does not have the properties")
+
+// knowProperties refuses properties that the type does not have: HubSpot would
+// leave them out of its answers without a word.
+func (r *run) knowProperties() error {
+	there, err := r.h.lists.of(r.ctx, r.h.client, r.stream.ObjectType, definitionsFor)
+	if err != nil {
+		return ofType(err)
+	}
+	var unknown []string
+	for _, name := range r.stream.Properties {
+		if !slices.ContainsFunc(there, func(p hubspot.Property) bool { return p.Name == name }) {
+			unknown = append(unknown, name)
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("%w whose history is to be kept: %s", errNoProperty, strings.Join(unknown, ", "))
 	}
 	return nil
 }

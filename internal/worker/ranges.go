@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -265,7 +266,7 @@ func (b *backfill) count(ctx context.Context) error {
 	if hits.Total < leastForList {
 		return nil
 	}
-	numeric, err := b.probeSearch(ctx, hits)
+	numeric, err := r.h.probeSearch(ctx, r.stream, hits)
 	if err != nil {
 		r.h.log.Info("ranges of ids are not read by search", "stream", r.stream.Name, "reason", err)
 	}
@@ -282,13 +283,12 @@ func (b *backfill) count(ctx context.Context) error {
 // errTextIDs says that search compares ids as text.
 var errTextIDs = errors.New("search does not compare ids as numbers")
 
-// probeSearch finds out whether search compares ids as numbers: between the
-// lowest and the highest lie all of them then, whereas as text few do when they
-// have different lengths.
-func (b *backfill) probeSearch(ctx context.Context, lowest *hubspot.Hits) (bool, error) {
-	r := b.run
-	highest, err := r.h.client.Search(ctx, hubspot.SearchRequest{
-		Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1, Descending: true,
+// probeSearch finds out whether search compares ids as numbers: almost all then
+// lie above 9 and below the first number with more digits than the highest has,
+// whereas nothing does as text.
+func (h *holder) probeSearch(ctx context.Context, stream penstock.Stream, lowest *hubspot.Hits) (bool, error) {
+	highest, err := h.client.Search(ctx, hubspot.SearchRequest{
+		Type: stream.ObjectType, Modified: modified(stream), Limit: 1, Descending: true,
 	})
 	if err != nil {
 		return false, err
@@ -301,18 +301,19 @@ func (b *backfill) probeSearch(ctx context.Context, lowest *hubspot.Hits) (bool,
 	if !ok || !ends || last <= first {
 		return false, fmt.Errorf("%w: the first is %q and the last %q", errTextIDs, lowest.IDs[0].ID, highest.IDs[0].ID)
 	}
-	if len(lowest.IDs[0].ID) == len(highest.IDs[0].ID) {
-		return true, nil
+	between := hubspot.SearchRequest{Type: stream.ObjectType, Modified: modified(stream), Limit: 1, AfterID: "9"}
+	if digits := len(highest.IDs[0].ID); digits < mostDigits {
+		between.BelowID = "1" + strings.Repeat("0", digits)
 	}
-	between, err := r.h.client.Search(ctx, hubspot.SearchRequest{
-		Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1,
-		AfterID: strconv.FormatInt(first-1, 10), BelowID: strconv.FormatInt(last+1, 10),
-	})
+	hits, err := h.client.Search(ctx, between)
 	if err != nil {
 		return false, err
 	}
-	if between.Total < lowest.Total*9/10 { // others may come and go meanwhile
-		return false, fmt.Errorf("%w: %d of %d lie between %d and %d", errTextIDs, between.Total, lowest.Total, first, last)
+	if hits.Total < (lowest.Total-9)*9/10 || hits.Total == 0 { // others may come and go meanwhile
+		return false, fmt.Errorf("%w: %d of %d lie between 9 and %s", errTextIDs, hits.Total, lowest.Total, between.BelowID)
 	}
 	return true, nil
 }
+
+// mostDigits is how many a 64-bit integer can have.
+const mostDigits = 19

@@ -17,6 +17,11 @@ func troubleOf(err error) *penstock.Trouble {
 			Kind: "not enabled", Message: err.Error(), Heals: true,
 			Remedy: "nothing, unless you use it: switch the object type on in HubSpot, or choose the streams you want",
 		}
+	case errors.Is(err, errNoProperty):
+		return &penstock.Trouble{
+			Kind: "unknown_property", Message: err.Error(),
+			Remedy: "`penstock rows properties` lists those that there are: correct the history that is chosen",
+		}
 	case errors.Is(err, errNoToken):
 		return &penstock.Trouble{
 			Kind: "credential", Message: err.Error(),

@@ -36,6 +36,13 @@ type Orders interface {
 	End(ctx context.Context, e penstock.RunEnd) error
 }
 
+// Questions are what data-streams asks of the worker that holds an account.
+type Questions interface {
+	// Answer has answer called with each until ctx ends; where it returns
+	// false the question is another worker's.
+	Answer(ctx context.Context, answer func(context.Context, penstock.Question) (penstock.Answer, bool)) error
+}
+
 // A Publisher takes batches. It waits while the bus is full, and returns once
 // the batch is safe there.
 type Publisher interface {
@@ -50,12 +57,13 @@ type Identity interface {
 
 // A Config is what a Worker is made of.
 type Config struct {
-	Orders   Orders
-	Out      Publisher
-	Identity Identity
-	Tokens   map[string]string // by connection: credentials of the worker's own, instead of data-streams'
-	HubSpot  hubspot.Config    // how to read HubSpot; base URL, token and stamps are filled in
-	Log      *slog.Logger
+	Orders    Orders
+	Questions Questions
+	Out       Publisher
+	Identity  Identity
+	Tokens    map[string]string // by connection: credentials of the worker's own, instead of data-streams'
+	HubSpot   hubspot.Config    // how to read HubSpot; base URL, token and stamps are filled in
+	Log       *slog.Logger
 }
 
 // A Worker reads the accounts that data-streams announces and leaves to it.
@@ -90,6 +98,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	heard := make(chan struct{}, 1)
 	group.Go(func() error { return w.sayWaiting(ctx, heard) })
+	group.Go(func() error { return w.cfg.Questions.Answer(ctx, w.answer) })
 	group.Go(func() error {
 		return w.cfg.Orders.Watch(ctx, func(a penstock.Announcement) {
 			select {

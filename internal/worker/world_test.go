@@ -73,7 +73,7 @@ func (w *world) start() {
 	cfg := w.cfg
 	cfg.Transport = w.wire
 	work := worker.New(worker.Config{
-		Orders: w.desk, Out: w.desk, Identity: plain{}, Tokens: w.tokens, HubSpot: cfg,
+		Orders: w.desk, Questions: w.desk, Out: w.desk, Identity: plain{}, Tokens: w.tokens, HubSpot: cfg,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
@@ -154,6 +154,7 @@ type desk struct {
 	mu       sync.Mutex
 	conn     penstock.Connection
 	hear     func(penstock.Announcement)
+	answer   func(context.Context, penstock.Question) (penstock.Answer, bool)
 	streams  []penstock.Stream
 	allowed  map[string]penstock.Grant // by stream and lane
 	current  map[string]string         // grants by stream and lane
@@ -206,6 +207,15 @@ func (d *desk) announce(change func(*penstock.Connection)) {
 	hear, conn := d.hear, d.conn
 	d.mu.Unlock()
 	hear(penstock.Announcement{Instance: "desk", Connections: []penstock.Connection{conn}})
+}
+
+// Answer keeps how the worker answers questions, for the test to ask them.
+func (d *desk) Answer(ctx context.Context, answer func(context.Context, penstock.Question) (penstock.Answer, bool)) error {
+	d.mu.Lock()
+	d.answer = answer
+	d.mu.Unlock()
+	<-ctx.Done()
+	return nil
 }
 
 // Beat answers as the test has set.

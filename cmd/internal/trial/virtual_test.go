@@ -38,6 +38,7 @@ type pipe struct {
 	more    chan struct{} // closed when there is something new
 	lost    int
 	twice   int
+	answer  func(context.Context, penstock.Question) (penstock.Answer, bool) // of the worker that is up
 }
 
 // parcel is a batch on its way.
@@ -55,13 +56,15 @@ func (p *pipe) put(b *penstock.Batch) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	times := 1
-	switch n := p.random.IntN(200); {
-	case n == 0:
-		p.lost++
-		return
-	case n < 6:
-		p.twice++
-		times = 2
+	if p.random != nil {
+		switch n := p.random.IntN(200); {
+		case n == 0:
+			p.lost++
+			return
+		case n < 6:
+			p.twice++
+			times = 2
+		}
 	}
 	for range times {
 		p.parcels = append(p.parcels, &parcel{batch: copied(b)})
@@ -90,6 +93,21 @@ func (p *pipe) wipe() {
 func (p *pipe) Announce(context.Context, penstock.Announcement) error { return nil }
 
 func (p *pipe) Down() error { return nil }
+
+// Ask asks the worker that is up.
+func (p *pipe) Ask(ctx context.Context, q penstock.Question) (penstock.Answer, error) {
+	p.mu.Lock()
+	answer := p.answer
+	p.mu.Unlock()
+	if answer == nil {
+		return penstock.Answer{}, errAway
+	}
+	a, ours := answer(ctx, q)
+	if !ours {
+		return a, errAway
+	}
+	return a, nil
+}
 
 func (p *pipe) Batches(ctx context.Context, _ string) (datastreams.Queue, error) {
 	return p, p.Rewind(ctx)
@@ -206,6 +224,18 @@ func (f *phone) End(ctx context.Context, e penstock.RunEnd) error {
 	return service.End(ctx, e)
 }
 
+// Answer hands questions to the worker until it ends.
+func (f *phone) Answer(ctx context.Context, answer func(context.Context, penstock.Question) (penstock.Answer, bool)) error {
+	f.mu.Lock()
+	f.answer = answer
+	f.mu.Unlock()
+	<-ctx.Done()
+	f.mu.Lock()
+	f.answer = nil
+	f.mu.Unlock()
+	return nil
+}
+
 func (f *phone) Publish(_ context.Context, b *penstock.Batch) error {
 	if f.cut.Load() {
 		return errAway
@@ -273,7 +303,7 @@ func (w *weeks) serve() {
 func (w *weeks) work() {
 	end := &phone{pipe: w.pipe}
 	one := worker.New(worker.Config{
-		Orders: end, Out: end, Identity: open{}, Log: slog.New(slog.DiscardHandler),
+		Orders: end, Questions: end, Out: end, Identity: open{}, Log: slog.New(slog.DiscardHandler),
 		HubSpot: hubspot.Config{Transport: w.client.Transport},
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))

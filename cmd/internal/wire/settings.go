@@ -57,20 +57,22 @@ type Settings struct {
 
 	OAuth OAuthSettings `embed:""`
 
-	Warehouse  string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
-	NATS       string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
-	DataDir    string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
-	Listen     string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
-	Every      time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
-	Lag        time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
-	ListEvery  time.Duration `name:"list-every" env:"PENSTOCK_LIST_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
-	Sweep      string        `name:"sweep" env:"PENSTOCK_SWEEP" default:"25%" help:"what of the day sweeps may use: none, a share of the daily calls such as 25%, a time of day such as 22:00-06:00, or both"`
-	SweepEvery time.Duration `name:"sweep-every" env:"PENSTOCK_SWEEP_EVERY" default:"12h" help:"how often everything is swept, as far as the calls for it allow"`
-	History    []string      `name:"history" env:"PENSTOCK_HISTORY" help:"properties whose former values are kept, such as contacts.lifecyclestage,deals.dealstage" placeholder:"STREAM.PROPERTY"`
-	Lease      time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
-	APIToken   string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
-	Config     string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
-	LogLevel   string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
+	Warehouse   string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
+	NATS        string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
+	DataDir     string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
+	Listen      string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
+	Every       time.Duration `name:"every" env:"PENSTOCK_EVERY" default:"5m" help:"how often to fetch"`
+	Lag         time.Duration `name:"lag" env:"PENSTOCK_LAG" default:"60m" help:"how late HubSpot's search index may be"`
+	ListEvery   time.Duration `name:"list-every" env:"PENSTOCK_LIST_EVERY" default:"1h" help:"how often archived lists and definitions are read"`
+	Sweep       string        `name:"sweep" env:"PENSTOCK_SWEEP" default:"25%" help:"what of the day sweeps may use: none, a share of the daily calls such as 25%, a time of day such as 22:00-06:00, or both"`
+	SweepEvery  time.Duration `name:"sweep-every" env:"PENSTOCK_SWEEP_EVERY" default:"12h" help:"how often everything is swept, as far as the calls for it allow"`
+	History     []string      `name:"history" env:"PENSTOCK_HISTORY" help:"properties whose former values are kept, such as contacts.lifecyclestage,deals.dealstage" placeholder:"STREAM.PROPERTY"`
+	VerifyEvery time.Duration `name:"verify-every" env:"PENSTOCK_VERIFY_EVERY" default:"24h" help:"how often everything is compared with HubSpot; 0 only when asked for"`
+	KeepGone    time.Duration `name:"keep-gone" env:"PENSTOCK_KEEP_GONE" default:"168h" help:"how long the values of rows are kept that HubSpot does not know any more"`
+	Lease       time.Duration `name:"lease" env:"PENSTOCK_LEASE" default:"15s" help:"how long a silent worker keeps an account before another takes over"`
+	APIToken    string        `name:"api-token" env:"PENSTOCK_API_TOKEN" help:"bearer token of the HTTP API; required unless it listens on this machine only" placeholder:"TOKEN"`
+	Config      string        `name:"config" env:"PENSTOCK_CONFIG" default:"penstock.yaml" help:"file with several connections; may be missing"`
+	LogLevel    string        `name:"log-level" env:"PENSTOCK_LOG_LEVEL" default:"warn" enum:"debug,info,warn,error" help:"debug, info, warn or error"`
 
 	CatchUpOnly bool `kong:"-"` // read only what somebody waits for
 }

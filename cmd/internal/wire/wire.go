@@ -84,7 +84,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	}
 	server.Service, err = datastreams.New(ctx, datastreams.Config{
 		Sources: sources, Catalog: server.catalog, Bus: queues{server.Bus}, Seal: secret.Seal,
-		Installation: server.folder.Installation, ListEvery: s.ListEvery, Lease: s.Lease, CatchUpOnly: s.CatchUpOnly, Log: log,
+		Installation: server.folder.Installation, ListEvery: s.ListEvery, VerifyEvery: s.VerifyEvery, KeepGone: s.KeepGone, Lease: s.Lease, CatchUpOnly: s.CatchUpOnly, Log: log,
 	})
 	return server, err
 }
@@ -194,7 +194,7 @@ func NewWorker(b *bus.Bus, s HubSpotSettings, own string, log *slog.Logger) (*wo
 		tokens[DefaultConnection] = own
 	}
 	return worker.New(worker.Config{
-		Orders: b, Out: b, Identity: identity, Tokens: tokens, HubSpot: hub, Log: log,
+		Orders: b, Questions: b, Out: b, Identity: identity, Tokens: tokens, HubSpot: hub, Log: log,
 	}), nil
 }
 

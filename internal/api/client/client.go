@@ -98,6 +98,19 @@ func (c *Client) CatchUp(ctx context.Context, connection string, streams []strin
 	return c.ask(ctx, http.MethodPost, under(connection, "catchups"), api.CatchUp{Streams: streams}, nil)
 }
 
+// ConfirmSweep lets a sweep go on that has stopped.
+func (c *Client) ConfirmSweep(ctx context.Context, connection, stream string) error {
+	return c.ask(ctx, http.MethodPost, under(connection, "sweep", "confirm"), api.Confirmation{Stream: stream}, nil)
+}
+
+// Verify compares streams with HubSpot, has what differs read again, and waits;
+// no streams means all.
+func (c *Client) Verify(ctx context.Context, connection string, streams []string, every bool) (api.Verified, error) {
+	var verified api.Verified
+	err := c.ask(ctx, http.MethodPost, under(connection, "verifications"), api.Verify{Streams: streams, EveryObject: every}, &verified)
+	return verified, err
+}
+
 // Ready tells what keeps the server from its work; nothing when it is ready.
 func (c *Client) Ready(ctx context.Context) ([]string, error) {
 	err := c.ask(ctx, http.MethodGet, "/readyz", nil, nil)

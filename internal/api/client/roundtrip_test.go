@@ -49,6 +49,27 @@ func TestTheClientCommandsAndHearsWhatBecameOfIt(t *testing.T) {
 	}
 }
 
+func TestTheClientAsksWhatIsKnown(t *testing.T) {
+	w := setup(t, "")
+	c, ctx := client.New(w.server.URL, ""), t.Context()
+	e, err := c.Explain(ctx, "default", "contacts", 1<<60+1)
+	if err != nil || e.ID != 1<<60+1 || e.Stream != "contacts" || fmt.Sprint(e.Row["id"]) != "1152921504606846977" {
+		t.Errorf("explain: %+v %v", e, err)
+	}
+	if p, err := c.Plan(ctx, "default"); err != nil || p.Connection != "default" || p.Calls != 12 {
+		t.Errorf("plan: %+v %v", p, err)
+	}
+	if q, err := c.Quota(ctx, "default"); err != nil || q.Connection != "default" || q.Spent != 17 {
+		t.Errorf("quota: %+v %v", q, err)
+	}
+	if found, err := c.Probe(ctx, "default"); err != nil || !slices.Equal(found, []penstock.Finding{{Assumed: "a", Result: penstock.Holds}}) {
+		t.Errorf("probe: %+v %v", found, err)
+	}
+	if err := c.ConfirmSweep(ctx, "default", "contacts"); err != nil || !slices.Equal(w.commands, []string{"confirm default contacts"}) {
+		t.Errorf("%q %v", w.commands, err)
+	}
+}
+
 func TestTheClientReadsWholeLists(t *testing.T) {
 	w := setup(t, "")
 	for id := range int64(2505) {

@@ -92,6 +92,27 @@ func (w *world) CatchUp(_ context.Context, connection string, streams []string) 
 	return w.fails
 }
 
+func (w *world) ConfirmSweep(_ context.Context, connection, stream string) error {
+	w.did("confirm", connection, stream)
+	return w.fails
+}
+
+func (w *world) Explain(_ context.Context, connection, stream string, id int64) (*datastreams.Explanation, error) {
+	return &datastreams.Explanation{Connection: connection, Stream: stream, ID: id, Row: map[string]any{"id": id}}, nil
+}
+
+func (w *world) Plan(_ context.Context, connection string) (datastreams.Plan, error) {
+	return datastreams.Plan{Connection: connection, Calls: 12}, nil
+}
+
+func (w *world) Quota(_ context.Context, connection string) (datastreams.Quota, error) {
+	return datastreams.Quota{Connection: connection, Spent: 17}, nil
+}
+
+func (w *world) Probe(context.Context, string) ([]penstock.Finding, error) {
+	return []penstock.Finding{{Assumed: "a", Result: penstock.Holds}}, nil
+}
+
 func (w *world) Connections() []datastreams.ConnectionStatus {
 	return []datastreams.ConnectionStatus{{Name: "default", Account: 4711, WorkerAge: 2 * time.Second}}
 }

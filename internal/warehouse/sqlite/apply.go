@@ -29,7 +29,8 @@ type applying struct {
 // A standing is the row that is there.
 type standing struct {
 	warehouse.Standing
-	seen int64 // of an observation that changed nothing, kept apart
+	seen  int64 // of an observation that changed nothing, kept apart
+	print warehouse.Print
 }
 
 func (a *applying) rows() error {
@@ -41,6 +42,9 @@ func (a *applying) rows() error {
 	}
 	if a.batch.Inventory != nil {
 		a.keys = map[string]bool{}
+	}
+	if !a.table.made && !warehouse.MakesTable(a.batch) {
+		return nil
 	}
 	if len(a.batch.Rows) == 0 {
 		return a.table.evolve(a.conn, nil)
@@ -89,8 +93,9 @@ type arriving struct {
 	row     int
 	carries bool // values, and not a tombstone or an absence only
 	plan    *plan
-	old     *standing // nil where nothing stands
-	same    bool      // old equals it in every column
+	old     *standing       // nil where nothing stands
+	same    bool            // old equals it in every column
+	rest    warehouse.Print // what old adds to the print of what is written over it
 }
 
 func (a *applying) row(row int) error {

@@ -129,33 +129,48 @@ func (a *applying) doubt(in *arriving) error {
 // gone makes the row a tombstone since the moment it was first not found.
 func (a *applying) gone(in *arriving, first int64) error {
 	key := a.record.key(in.row)
-	if err := a.entomb(key, in.old, first, in.Stamp); err != nil {
+	if err := a.entomb(a.table, key, grave{since: first, stamp: in.Stamp}); err != nil {
 		return err
 	}
+	a.applied.Buried++
 	if err := a.follow(in); err != nil {
 		return err
 	}
 	return a.conn.exec(`DELETE FROM _penstock_wanted WHERE stream = ?1 AND key = ?2`, a.table.stream.Name, key.Text())
 }
 
-// entomb makes a row gone since a moment that it was observed not to be there.
-// Its values and its date stay, and so does an earlier deletion's moment.
-func (a *applying) entomb(key penstock.Key, old *standing, since, stamp int64) error {
-	args, err := a.table.values(key)
+// A grave says since when a row is observed not to be there, and at which
+// stamp.
+type grave struct{ since, stamp int64 }
+
+// entomb makes a row gone. Its values and its date stay, and so does an earlier
+// deletion's moment.
+func (l *load) entomb(t *table, key penstock.Key, g grave) error {
+	why, err := t.why(l.conn, key)
 	if err != nil {
 		return err
 	}
-	n := len(args)
-	set := fmt.Sprintf(`UPDATE %s SET _deleted = 1, _deleted_at = coalesce(_deleted_at, %s), _deleted_why = %s, _merged_into = NULL,
-		_synced_at = %s, _load = %s, _stamp = %s WHERE %s`, quote(a.table.stream.Name),
-		param(n), param(n+1), param(n+2), param(n+3), param(n+4), a.table.isKey())
-	args = append(args, isoText(since), penstock.Gone, a.synced, a.table.next(), stamp)
-	if err := a.conn.exec(set, args...); err != nil {
-		return err
+	n := len(key)
+	err = t.amend(l.conn, key, fmt.Sprintf(`_deleted = 1, _deleted_at = coalesce(_deleted_at, %s), _deleted_why = %s,
+		_merged_into = NULL, _synced_at = %s, _load = %s, _stamp = %s`, param(n), param(n+1), param(n+2), param(n+3), param(n+4)),
+		isoText(g.since), penstock.Gone, l.synced, t.next(), g.stamp)
+	if err == nil {
+		t.wrote(&standing{Standing: warehouse.Standing{Why: why}}, penstock.Gone)
 	}
-	a.table.wrote(old, penstock.Gone)
-	a.applied.Buried++
-	return nil
+	return err
+}
+
+// why tells why the row is deleted.
+func (t *table) why(conn *conn, key penstock.Key) (why penstock.Why, err error) {
+	args, err := t.values(key)
+	if err != nil {
+		return "", err
+	}
+	return why, conn.query(fmt.Sprintf(`SELECT _deleted_why FROM %s WHERE %s`, quote(t.stream.Name), t.isKey()),
+		func(row *sqlite.Stmt) error {
+			why = penstock.Why(row.ColumnText(0))
+			return nil
+		}, args...)
 }
 
 // rowRejects replaces the rejects of a row's columns by those that came with
@@ -165,6 +180,26 @@ func (a *applying) rowRejects(in *arriving) error {
 		return nil
 	}
 	key := a.record.key(in.row).Text()
+	err := a.dropRejects(key, func(property string) bool {
+		_, named := a.named[property]
+		return named || property == "" && in.Op == penstock.Put
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range a.rejected[key] {
+		if i, named := a.named[r.Property]; r.Property == "" || named && !a.record.cells[i].IsNull(in.row) {
+			continue
+		}
+		if err := a.reject(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropRejects drops those rejects of a key whose property is one that is meant.
+func (a *applying) dropRejects(key string, meant func(property string) bool) error {
 	var held []string
 	err := a.conn.query(`SELECT property FROM _penstock_rejects WHERE stream = ?1 AND key = ?2`,
 		func(found *sqlite.Stmt) error {
@@ -175,20 +210,12 @@ func (a *applying) rowRejects(in *arriving) error {
 		return err
 	}
 	for _, property := range held {
-		if _, named := a.named[property]; !named && (property != "" || in.Op != penstock.Put) {
+		if !meant(property) {
 			continue
 		}
 		err := a.conn.exec(`DELETE FROM _penstock_rejects WHERE stream = ?1 AND key = ?2 AND property = ?3`,
 			a.table.stream.Name, key, property)
 		if err != nil {
-			return err
-		}
-	}
-	for _, r := range a.rejected[key] {
-		if i, named := a.named[r.Property]; r.Property == "" || named && !a.record.cells[i].IsNull(in.row) {
-			continue
-		}
-		if err := a.reject(r); err != nil {
 			return err
 		}
 	}

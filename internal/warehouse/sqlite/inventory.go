@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"slices"
 
 	"zombiezen.com/go/sqlite"
 
@@ -25,12 +26,12 @@ func (a *applying) inventory() error {
 // inventoryBetween wants the rows in the stretch that the list did not name.
 func (a *applying) inventoryBetween(inv *penstock.Inventory) error {
 	want := penstock.Want{Reason: penstock.WantAbsent, Stamp: inv.Stamp}
-	where := "_deleted = 0"
+	where, args := "_deleted = 0", []any{inv.Stamp}
 	if inv.Archived {
 		want.Reason = penstock.WantUnlisted
-		where = "_deleted_why = 'archived'" // as in the partial index
+		where = "_deleted_why = 'archived' AND (_deleted_at IS NULL OR _deleted_at >= ?2)" // as in the partial index
+		args = append(args, isoText(warehouse.Listed(a.at.Now).UnixMilli()))
 	}
-	args := []any{inv.Stamp}
 	for _, end := range []struct {
 		key penstock.Key
 		op  string
@@ -56,23 +57,18 @@ func (a *applying) inventoryBetween(inv *penstock.Inventory) error {
 
 // inventoryOf buries what belongs to objects and is not named with them, on
 // HubSpot's answer about these very ids (V3), and takes the objects off the
-// list of wanted ones.
+// lists of wanted and of rejected ones.
 func (a *applying) inventoryOf(inv *penstock.Inventory) error {
 	for _, id := range inv.Of {
 		term, values, err := a.table.bound(penstock.Key{id}, "=", 1)
 		if err != nil {
 			return fmt.Errorf("inventory: %w", err)
 		}
-		if warehouse.Buries(a.table.stream) {
-			unnamed, err := a.unnamed("_deleted = 0 AND "+term, append([]any{inv.Stamp}, values...))
-			if err != nil {
-				return err
-			}
-			for _, key := range unnamed {
-				if err := a.entomb(key, &standing{}, a.at.Now.UnixMilli(), inv.Stamp); err != nil {
-					return err
-				}
-			}
+		if err := a.buryOf(term, append([]any{inv.Stamp}, values...)); err != nil {
+			return err
+		}
+		if err := a.acceptOf(id); err != nil {
+			return err
 		}
 		if !a.table.wanted {
 			continue
@@ -84,12 +80,47 @@ func (a *applying) inventoryOf(inv *penstock.Inventory) error {
 	return nil
 }
 
+// buryOf buries the rows of an object that are not named, and those of which
+// nobody knows that we ever loaded them whatever the stream.
+func (a *applying) buryOf(term string, args []any) error {
+	where := "_print IS NULL AND "
+	if warehouse.Buries(a.table.stream) {
+		where = "(_deleted = 0 OR _print IS NULL) AND "
+	}
+	unnamed, err := a.unnamed(where+term, args)
+	if err != nil {
+		return err
+	}
+	for _, key := range unnamed {
+		stamp, _ := args[0].(int64)
+		if err := a.entomb(a.table, key, grave{since: a.at.Now.UnixMilli(), stamp: stamp}); err != nil {
+			return err
+		}
+		a.applied.Buried++
+	}
+	return nil
+}
+
+// acceptOf drops the rejects of an object that has now been read, but for those
+// that came with the batch.
+func (a *applying) acceptOf(id string) error {
+	if !a.table.rejects {
+		return nil
+	}
+	return a.dropRejects(id, func(property string) bool {
+		return !slices.ContainsFunc(a.rejected[id], func(r penstock.Reject) bool { return r.Property == property })
+	})
+}
+
 // unnamed lists the rows where the condition holds that the batch does not
 // name and that have not been observed since the stamp, which is the first of
-// the arguments.
+// the arguments. What an untrusted row says of its stamp counts for nothing.
 func (a *applying) unnamed(where string, args []any) ([]penstock.Key, error) {
+	if !a.table.made {
+		return nil, nil
+	}
 	var keys []penstock.Key
-	err := a.conn.query(fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND _stamp < ?1`, keyList(a.table.keys),
+	err := a.conn.query(fmt.Sprintf(`SELECT %s FROM %s WHERE %s AND (_stamp < ?1 OR _print IS NULL)`, keyList(a.table.keys),
 		quote(a.table.stream.Name), where), func(row *sqlite.Stmt) error {
 		key := make(penstock.Key, len(a.table.keys))
 		for i := range key {

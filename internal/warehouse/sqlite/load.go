@@ -26,10 +26,7 @@ func (s *Store) Load(ctx context.Context, items []warehouse.Item, at warehouse.M
 		if m.account != 0 && m.account != at.Account {
 			return false, m.otherAccount(at.Account)
 		}
-		l := &load{
-			conn: conn, at: at, synced: isoText(at.Now.UnixMilli()), stamp: m.stamp,
-			heads: map[place]penstock.Head{}, tables: map[string]*table{},
-		}
+		l := newLoad(conn, m, at)
 		if outcomes, err = l.items(items); err != nil || !l.applied {
 			return false, err
 		}
@@ -127,6 +124,13 @@ type load struct {
 	tables  map[string]*table
 }
 
+func newLoad(conn *conn, m meta, at warehouse.Moment) *load {
+	return &load{
+		conn: conn, at: at, synced: isoText(at.Now.UnixMilli()), stamp: m.stamp,
+		heads: map[place]penstock.Head{}, tables: map[string]*table{},
+	}
+}
+
 func (l *load) items(items []warehouse.Item) ([]warehouse.Outcome, error) {
 	if err := l.conn.bound(); err != nil {
 		return nil, err
@@ -155,10 +159,8 @@ func (l *load) items(items []warehouse.Item) ([]warehouse.Outcome, error) {
 
 // finish writes what the batches have in common.
 func (l *load) finish(m meta) error {
-	for _, t := range l.tables {
-		if err := t.save(l.conn); err != nil {
-			return err
-		}
+	if err := l.save(); err != nil {
+		return err
 	}
 	if err := setMeta(l.conn, metaStamp, l.stamp); err != nil {
 		return err
@@ -173,6 +175,16 @@ func (l *load) finish(m meta) error {
 	}
 	return l.conn.exec(`DELETE FROM _penstock_seen WHERE (stream, key) IN
 		(SELECT stream, key FROM _penstock_seen WHERE stamp < ?1 LIMIT ?2)`, l.at.Horizon, pruneRows)
+}
+
+// save writes what the tables have come to.
+func (l *load) save() error {
+	for _, t := range l.tables {
+		if err := t.save(l.conn); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (l *load) head(p place) (penstock.Head, error) {
@@ -234,10 +246,10 @@ func (l *load) apply(b *penstock.Batch) (penstock.Applied, error) {
 			return a.applied, err
 		}
 	}
-	if b.FreshAt != 0 {
+	if b.FreshAt != 0 && t.made {
 		t.fresh = b.FreshAt
 	}
-	if b.SettledAt != 0 {
+	if b.SettledAt != 0 && t.made {
 		t.settled = b.SettledAt
 	}
 	t.stream.Whole, t.stream.Of = b.Stream.Whole, b.Stream.Of
@@ -260,4 +272,16 @@ func (l *load) table(stream penstock.Stream) (*table, error) {
 	}
 	l.tables[stream.Name] = t
 	return t, nil
+}
+
+// held is the table of a stream of which only the name is known.
+func (l *load) held(stream string) (*table, error) {
+	if t, ok := l.tables[stream]; ok {
+		return t, nil
+	}
+	found, err := findTable(l.conn.Conn, stream)
+	if err != nil {
+		return nil, err
+	}
+	return l.table(found.stream)
 }

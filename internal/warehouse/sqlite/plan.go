@@ -8,6 +8,7 @@ import (
 	"zombiezen.com/go/sqlite"
 
 	"penstock"
+	"penstock/internal/warehouse"
 )
 
 // A plan is the prepared statements for rows of one table with one set of
@@ -15,6 +16,7 @@ import (
 // columns, the properties.
 type plan struct {
 	insert, find, update, fillIn *sqlite.Stmt
+	seeds                        []warehouse.Seed // of the properties
 
 	prepared []*sqlite.Stmt
 }
@@ -26,10 +28,18 @@ const (
 	foundWhy
 	foundMergedInto
 	foundCreated
+	foundDeletedAt
 	foundDeleted
+	foundPrint
 	foundSeen
 	foundProperties
 )
+
+// foundOwn are the columns of find that are our own and enter the print.
+var foundOwn = map[int]int{
+	foundUpdated: ownUpdated, foundStamp: ownStamp, foundWhy: ownWhy, foundMergedInto: ownMergedInto,
+	foundCreated: ownCreated, foundDeletedAt: ownDeletedAt, foundDeleted: ownDeleted,
+}
 
 // bound keeps the number of plans small. It is called between batches, when
 // none is in use.
@@ -62,6 +72,9 @@ func (c *conn) plan(t *table, columns []penstock.Column) (*plan, error) {
 		return p, nil
 	}
 	p := &plan{}
+	for _, column := range columns {
+		p.seeds = append(p.seeds, warehouse.SeedOf(t.names[column]))
+	}
 	c.plans[id] = p // at once, so that forget finds what a failure leaves
 	for _, want := range []struct {
 		query string
@@ -121,8 +134,8 @@ func updateQuery(t *table, names []string) string {
 // fillQuery leaves the row's version alone.
 func fillQuery(t *table, names []string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "UPDATE %s SET _synced_at = %s, _load = %s", quote(t.stream.Name),
-		param(len(t.keys)+ownSyncedAt), param(len(t.keys)+ownLoad))
+	fmt.Fprintf(&b, "UPDATE %s SET _synced_at = %s, _load = %s, _print = %s", quote(t.stream.Name),
+		param(len(t.keys)+ownSyncedAt), param(len(t.keys)+ownLoad), param(len(t.keys)+ownPrint))
 	for i, name := range names {
 		b.WriteString(", " + name + " = " + param(len(t.keys)+len(ownColumns)+i))
 	}
@@ -132,7 +145,7 @@ func fillQuery(t *table, names []string) string {
 // findQuery reads the standing row, and the stamp of the latest observation
 // that changed nothing. The two parameters after the key name that.
 func findQuery(t *table, names []string) string {
-	all := fmt.Sprintf(`_updated_at, _stamp, _deleted_why, _merged_into, _created_at, _deleted_at,
+	all := fmt.Sprintf(`_updated_at, _stamp, _deleted_why, _merged_into, _created_at, _deleted_at, _deleted, _print,
 		(SELECT stamp FROM _penstock_seen WHERE stream = %s AND key = %s)`, param(len(t.keys)), param(len(t.keys)+1))
 	if len(names) > 0 {
 		all += ", " + strings.Join(names, ", ")

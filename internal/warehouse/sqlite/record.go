@@ -16,8 +16,8 @@ import (
 // the row is not NULL.
 type cell interface {
 	IsNull(row int) bool
-	bind(into *sqlite.Stmt, param, row int)
-	same(standing *sqlite.Stmt, column, row int) bool // as the row that the statement stands on
+	bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print // what it adds to the row's print
+	same(standing *sqlite.Stmt, column, row int) bool                            // as the row that the statement stands on
 }
 
 type (
@@ -28,28 +28,46 @@ type (
 	dateTimeCell struct{ *array.Timestamp }
 )
 
-func (c textCell) bind(into *sqlite.Stmt, param, row int) { into.BindText(param, c.Value(row)) }
+func (c textCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print {
+	return bindText(into, param, c.Value(row), seed)
+}
 
-func (c numberCell) bind(into *sqlite.Stmt, param, row int) {
+func (c numberCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print {
 	text := c.Value(row)
 	switch kind, n, f := classify(text); kind {
 	case asInteger:
 		into.BindInt64(param, n)
+		return seed.Integer(n)
 	case asReal:
 		into.BindFloat(param, f)
-	default:
-		into.BindText(param, text)
+		return seed.Real(f)
 	}
+	return bindText(into, param, text, seed)
 }
 
-func (c boolCell) bind(into *sqlite.Stmt, param, row int) { into.BindBool(param, c.Value(row)) }
-
-func (c dateCell) bind(into *sqlite.Stmt, param, row int) {
-	into.BindText(param, dateText(int32(c.Value(row))))
+func (c boolCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print {
+	return bindBool(into, param, c.Value(row), seed)
 }
 
-func (c dateTimeCell) bind(into *sqlite.Stmt, param, row int) {
-	into.BindText(param, isoText(int64(c.Value(row))))
+func (c dateCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print {
+	return bindText(into, param, dateText(int32(c.Value(row))), seed)
+}
+
+func (c dateTimeCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print {
+	return bindText(into, param, isoText(int64(c.Value(row))), seed)
+}
+
+func bindText(into *sqlite.Stmt, param int, text string, seed warehouse.Seed) warehouse.Print {
+	into.BindText(param, text)
+	return seed.Text(text)
+}
+
+func bindBool(into *sqlite.Stmt, param int, truth bool, seed warehouse.Seed) warehouse.Print {
+	into.BindBool(param, truth)
+	if truth {
+		return seed.Integer(1)
+	}
+	return seed.Integer(0)
 }
 
 func (c textCell) same(s *sqlite.Stmt, column, row int) bool {

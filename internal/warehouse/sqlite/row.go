@@ -19,23 +19,24 @@ func (a *applying) find(in *arriving) error {
 	a.record.bindSeen(find, keys+2, in.row)
 	found, err := find.Step()
 	if err == nil && found {
-		if in.old, err = readStanding(find); err == nil && in.carries {
-			in.same = a.same(in)
+		in.old = readStanding(find)
+		in.same = in.carries && !in.old.Untrusted && a.same(in)
+		if in.carries && !in.same {
+			in.rest = a.rest(in)
 		}
 	}
 	return errors.Join(err, find.Reset())
 }
 
-func readStanding(found *sqlite.Stmt) (*standing, error) {
+// readStanding does not trust a row without a print, nor one whose date is none.
+func readStanding(found *sqlite.Stmt) *standing {
 	updated, err := parseISO(found.ColumnText(foundUpdated))
-	if err != nil {
-		return nil, err
-	}
 	seen := found.ColumnInt64(foundSeen)
-	return &standing{seen: seen, Standing: warehouse.Standing{
+	return &standing{seen: seen, print: warehouse.Print(found.ColumnInt64(foundPrint)), Standing: warehouse.Standing{
 		Updated: updated, Stamp: max(found.ColumnInt64(foundStamp), seen),
 		Why: penstock.Why(found.ColumnText(foundWhy)), MergedInto: found.ColumnInt64(foundMergedInto),
-	}}, nil
+		Untrusted: err != nil || found.ColumnType(foundPrint) != sqlite.TypeInteger,
+	}}
 }
 
 // same tells whether writing the arrival would change nothing of the row that
@@ -43,7 +44,7 @@ func readStanding(found *sqlite.Stmt) (*standing, error) {
 func (a *applying) same(in *arriving) bool {
 	r, found, row := a.record, in.plan.find, in.row
 	if in.Op == penstock.Put {
-		if !r.updated.same(found, foundUpdated, row) || !r.deleted.same(found, foundDeleted, row) ||
+		if !r.updated.same(found, foundUpdated, row) || !r.deleted.same(found, foundDeletedAt, row) ||
 			!r.created.IsNull(row) && !r.created.same(found, foundCreated, row) ||
 			in.Why != in.old.Why || in.MergedInto != in.old.MergedInto {
 			return false
@@ -84,6 +85,13 @@ func (a *applying) replace(in *arriving) error {
 	}
 	if err := a.run(in.plan.update, "update", in); err != nil {
 		return err
+	}
+	// Of the columns that a tombstone does not name, or no read of an untrusted
+	// row, nothing better can be had than what stands.
+	if in.Op == penstock.Bury || in.old.Untrusted {
+		if err := a.table.reprint(a.conn, a.record.key(in.row)); err != nil {
+			return err
+		}
 	}
 	a.table.wrote(in.old, in.Why)
 	if err := a.forgetSeen(in); err != nil {
@@ -137,35 +145,43 @@ func (a *applying) run(statement *sqlite.Stmt, name string, in *arriving) error 
 	}
 	a.record.bindKey(statement, in.row)
 	first := len(a.table.keys) + 1
-	a.bindOwn(statement, first, in.row)
+	print := in.rest
+	if own := a.bindOwn(statement, first, in.row); in.Op != penstock.Fill {
+		print += own + a.record.keyPrint(in.row, a.table.keySeeds)
+	}
 	if in.carries {
-		first += len(ownColumns)
+		properties := first + len(ownColumns)
 		for i, c := range a.record.cells {
 			if !c.IsNull(in.row) {
-				c.bind(statement, first+i, in.row)
+				print += c.bind(statement, properties+i, in.row, in.plan.seeds[i])
 			}
 		}
 	}
+	statement.BindInt64(first+ownPrint, int64(print))
 	_, err := statement.Step()
 	return errors.Join(err, statement.Reset())
 }
 
-func (a *applying) bindOwn(into *sqlite.Stmt, first, row int) {
-	r := a.record
+// bindOwn binds all of our columns but the print, and returns what they add to
+// it.
+func (a *applying) bindOwn(into *sqlite.Stmt, first, row int) warehouse.Print {
+	r, seeds, print := a.record, a.table.ownSeeds, warehouse.Print(0)
 	for i, c := range [...]dateTimeCell{ownCreated: r.created, ownUpdated: r.updated, ownDeletedAt: r.deleted} {
 		if c.Timestamp != nil && !c.IsNull(row) {
-			c.bind(into, first+i, row)
+			print += c.bind(into, first+i, row, seeds[i])
 		}
 	}
 	why := r.why.Value(row)
-	into.BindBool(first+ownDeleted, why != "")
+	print += bindBool(into, first+ownDeleted, why != "", seeds[ownDeleted])
 	if why != "" {
-		into.BindText(first+ownWhy, why)
+		print += bindText(into, first+ownWhy, why, seeds[ownWhy])
 	}
 	if !r.mergedInto.IsNull(row) && r.mergedInto.Value(row) != 0 {
 		into.BindInt64(first+ownMergedInto, r.mergedInto.Value(row))
+		print += seeds[ownMergedInto].Integer(r.mergedInto.Value(row))
 	}
 	into.BindText(first+ownSyncedAt, a.synced)
 	into.BindInt64(first+ownLoad, a.table.next())
 	into.BindInt64(first+ownStamp, r.stamp.Value(row))
+	return print + seeds[ownStamp].Integer(r.stamp.Value(row))
 }

@@ -64,9 +64,10 @@ func (s *Store) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result,
 // findTable reads as much of a table's description as a query needs.
 func findTable(conn *sqlite.Conn, stream string) (*table, error) {
 	t := &table{}
-	err := query(conn, `SELECT family, object_type FROM _penstock_tables WHERE stream = ?1`, func(row *sqlite.Stmt) error {
+	err := query(conn, `SELECT family, object_type, to_type, belongs, whole FROM _penstock_tables WHERE stream = ?1`, func(row *sqlite.Stmt) error {
 		t.stream = penstock.Stream{
 			Name: stream, Family: penstock.Family(row.ColumnText(0)), ObjectType: row.ColumnText(1),
+			ToType: row.ColumnText(2), Of: row.ColumnText(3), Whole: row.ColumnBool(4),
 		}
 		return nil
 	}, stream)
@@ -81,7 +82,8 @@ func findTable(conn *sqlite.Conn, stream string) (*table, error) {
 	return t, err
 }
 
-// fields are the columns asked for; without any, all but the stamp.
+// fields are the columns asked for; without any, all but the stamp and the
+// print.
 func (t *table) fields(names []string) ([]field, error) {
 	var all []field
 	for _, k := range t.keys {
@@ -99,7 +101,7 @@ func (t *table) fields(names []string) ([]field, error) {
 		all = append(all, field{c.name, kind})
 	}
 	if len(names) == 0 {
-		return all[:len(all)-1], nil
+		return all[:len(all)-2], nil
 	}
 	known := map[string]field{}
 	for _, f := range all {

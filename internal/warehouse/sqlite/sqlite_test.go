@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -19,7 +20,7 @@ import (
 )
 
 func TestSQLiteKeepsThePromises(t *testing.T) {
-	warehousetest.Run(t, func(t *testing.T) func() warehouse.Store {
+	warehousetest.Run(t, func(t *testing.T) (func() warehouse.Store, func(warehousetest.Tampering)) {
 		path := filepath.Join(t.TempDir(), "warehouse.db")
 		return func() warehouse.Store {
 			store, err := Open(path)
@@ -27,8 +28,57 @@ func TestSQLiteKeepsThePromises(t *testing.T) {
 				t.Fatal(err)
 			}
 			return store
-		}
+		}, func(change warehousetest.Tampering) { tamper(t, path, change) }
 	})
+}
+
+// tamper changes a row as any other program could.
+func tamper(t *testing.T, path string, change warehousetest.Tampering) {
+	t.Helper()
+	columns := map[string]any{}
+	for i, k := range (streams())[change.Stream].Key() {
+		columns[k.Name] = change.Key[i]
+	}
+	var names, marks, terms []string
+	var args []any
+	add := func(name string, value any) {
+		args = append(args, value)
+		names, marks = append(names, quote(name)), append(marks, param(len(args)-1))
+		terms = append(terms, quote(name)+" IS "+marks[len(args)-1])
+	}
+	for name, value := range columns {
+		add(name, value)
+	}
+	keys := len(args)
+	for name, value := range change.Set {
+		add(name, value)
+	}
+	text := fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", quote(change.Stream), strings.Join(names, ", "), strings.Join(marks, ", "))
+	where := " WHERE " + strings.Join(terms[:keys], " AND ")
+	switch {
+	case change.Delete:
+		text = "DELETE FROM " + quote(change.Stream) + where
+	case !change.Insert:
+		text = "UPDATE " + quote(change.Stream) + " SET " + strings.ReplaceAll(strings.Join(terms[keys:], ", "), " IS ", " = ") + where
+	}
+	conn, err := sqlite.OpenConn(path, sqlite.OpenReadWrite)
+	if err == nil {
+		conn.SetBusyTimeout(busyTimeout)
+		err = errors.Join(query(conn, text, nil, args...), conn.Close())
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
+func streams() map[string]penstock.Stream {
+	all := map[string]penstock.Stream{}
+	for _, s := range []penstock.Stream{
+		warehousetest.Contacts(), warehousetest.Owners(), warehousetest.Stages(), warehousetest.Links(), warehousetest.History(),
+	} {
+		all[s.Name] = s
+	}
+	return all
 }
 
 // open opens a warehouse until the test ends.
@@ -363,7 +413,7 @@ func TestATableOfTooManyColumnsIsRefusedInAFewWords(t *testing.T) {
 	store := open(t, filepath.Join(t.TempDir(), "warehouse.db"))
 	claim(t, store)
 	var columns []penstock.Column
-	for i := range maxColumns - 10 {
+	for i := range maxColumns - 11 {
 		columns = append(columns, penstock.Column{Property: "p" + strconv.Itoa(i), Type: penstock.Text})
 	}
 	contacts := warehousetest.Contacts()

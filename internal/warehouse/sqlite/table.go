@@ -18,7 +18,7 @@ const maxColumns = 2000
 var ownColumns = []struct{ name, kind string }{
 	{"_created_at", "TEXT"}, {"_updated_at", "TEXT"}, {"_deleted", "BOOLEAN"}, {"_deleted_at", "TEXT"},
 	{"_deleted_why", "TEXT"}, {"_merged_into", "INTEGER"}, {"_synced_at", "TEXT"}, {"_load", "INTEGER"},
-	{"_stamp", "INTEGER"},
+	{"_stamp", "INTEGER"}, {"_print", "INTEGER"},
 }
 
 // The places in ownColumns.
@@ -32,6 +32,7 @@ const (
 	ownSyncedAt
 	ownLoad
 	ownStamp
+	ownPrint
 )
 
 // A table is a stream's table as it stands in the transaction in hand.
@@ -48,6 +49,8 @@ type table struct {
 	rows, deleted  int64
 	fresh, settled int64
 
+	keySeeds, ownSeeds []warehouse.Seed // of the key's columns and of ours, for prints
+
 	wanted, rejects bool // whether there may be any: most streams have none most of the time
 }
 
@@ -55,6 +58,7 @@ type table struct {
 // when it does not exist.
 func openTable(conn *conn, stream penstock.Stream) (*table, error) {
 	t := &table{stream: stream, keys: stream.Key(), names: map[penstock.Column]string{}}
+	t.keySeeds, t.ownSeeds = seedsOf(t.keys)
 	if err := checkName(t); err != nil {
 		return nil, err
 	}
@@ -163,6 +167,11 @@ func (t *table) create(conn *conn, columns []warehouse.Recorded) error {
 	}
 	err = conn.exec(fmt.Sprintf(`CREATE INDEX %s ON %s (%s) WHERE _deleted_why = 'archived'`,
 		quote("_penstock_archived_"+t.stream.Name), name, keyList(t.keys)))
+	if err != nil {
+		return err
+	}
+	err = conn.exec(fmt.Sprintf(`CREATE INDEX %s ON %s (%s) WHERE _deleted_why = 'gone'`,
+		quote("_penstock_gone_"+t.stream.Name), name, keyList(t.keys)))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package warehousetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -19,9 +21,9 @@ import (
 // so that versions, keys and names collide all the time.
 func agree(t *testing.T, fresh Fresh) {
 	rapid.Check(t, func(rt *rapid.T) {
-		h := &randomHistory{T: rt, model: NewModel()}
+		h := &randomHistory{T: rt, model: NewModel(), doubted: map[string]bool{}}
 		h.endRuns()
-		h.open = fresh(t)
+		h.open, h.alter = fresh(t)
 		h.engine = h.open()
 		defer func() {
 			if err := h.engine.Close(); err != nil {
@@ -39,6 +41,8 @@ func agree(t *testing.T, fresh Fresh) {
 type randomHistory struct {
 	*rapid.T
 	open    func() warehouse.Store
+	alter   func(Tampering)
+	doubted map[string]bool // streams that Want has been asked about
 	model   *Model
 	engine  warehouse.Store
 	runs    map[place]*Range
@@ -80,8 +84,82 @@ func (h *randomHistory) step() {
 			}
 		}
 		h.endRuns()
+	case h.one("erase", 8):
+		h.erase()
+	case h.one("tamper", 6):
+		h.tamper()
+	case h.one("distrust", 6):
+		h.distrust()
 	default:
 		h.load()
+	}
+}
+
+// some is a stream with a table; none while there is none.
+func (h *randomHistory) some() (penstock.Stream, bool) {
+	tables, err := h.model.Tables(context.Background())
+	if err != nil || len(tables) == 0 {
+		return penstock.Stream{}, false
+	}
+	return rapid.SampledFrom(tables).Draw(h.T, "of").Stream, true
+}
+
+func (h *randomHistory) erase() {
+	stream, ok := h.some()
+	if !ok {
+		return
+	}
+	var counts []int64
+	for _, s := range h.stores() {
+		n, err := s.Erase(context.Background(), stream.Name, time.UnixMilli(at(h.seconds-3000)), time.UnixMilli(at(h.seconds)))
+		if err != nil {
+			h.Fatalf("erase: %v", err)
+		}
+		counts = append(counts, n)
+	}
+	if counts[0] != counts[1] {
+		h.Fatalf("the engine erased %d rows of %s, the model %d", counts[1], stream.Name, counts[0])
+	}
+}
+
+// tamper alters a row in a way that leaves the number of live rows.
+func (h *randomHistory) tamper() {
+	stream, ok := h.some()
+	if !ok || len(h.model.view().tables[stream.Name].rows) == 0 {
+		return
+	}
+	t := h.model.view().tables[stream.Name]
+	keys := slices.Sorted(maps.Keys(t.rows))
+	change := Tampering{Stream: stream.Name, Key: t.rows[rapid.SampledFrom(keys).Draw(h.T, "victim")].key}
+	set := []map[string]any{
+		{"_updated_at": moment(at(99999))}, {"_updated_at": "tomorrow"}, {"_stamp": int64(99)}, {"_print": nil}, {"_created_at": "x"},
+	}
+	for _, c := range t.columns {
+		if c.Type == penstock.Text {
+			set = append(set, map[string]any{c.Name: "by hand"}, map[string]any{c.Name: nil})
+		}
+	}
+	change.Set = rapid.SampledFrom(set).Draw(h.T, "set")
+	h.model.Tamper(change)
+	h.alter(change)
+}
+
+// distrust wants keys once for each stream: the moment of a want is the
+// machine's, and their order must not depend on it.
+func (h *randomHistory) distrust() {
+	stream, ok := h.some()
+	if !ok || h.doubted[stream.Name] {
+		return
+	}
+	h.doubted[stream.Name] = true
+	var wants []penstock.Want
+	for range h.int(1, 3, "wants") {
+		wants = append(wants, penstock.Want{Key: h.wantable(stream), Reason: penstock.WantVerify, Stamp: int64(h.int(1, 9, "stamp"))})
+	}
+	for _, s := range h.stores() {
+		if err := s.Want(context.Background(), wants, stream.Name); err != nil {
+			h.Fatalf("want: %v", err)
+		}
 	}
 }
 
@@ -241,7 +319,7 @@ func (h *randomHistory) row(stream penstock.Stream, columns []penstock.Column) R
 	if r.Op == penstock.Bury || r.Op == penstock.Put && h.one("deleted", 4) {
 		whys := []penstock.Why{penstock.Archived, penstock.Archived, penstock.Merged, penstock.Erased}
 		r.Why = rapid.SampledFrom(whys).Draw(h.T, "why")
-		r.Deleted = zero * int64(h.int(0, 1, "when"))
+		r.Deleted = rapid.SampledFrom([]int64{0, zero, zero - 91*24*hour*1000}).Draw(h.T, "when")
 		if r.Why == penstock.Merged {
 			r.MergedInto = int64(h.int(8, 9, "into"))
 		}
@@ -295,6 +373,7 @@ func (h *randomHistory) answers(s warehouse.Store) []string {
 			heads, err := s.Heads(ctx, t.Stream.Name, lane)
 			say(err, heads)
 		}
+		h.verified(s, t.Stream, say)
 	}
 	for _, stream := range []string{"contacts", "owners", "pipeline_stages", Links().Name, History().Name, "nobody"} {
 		for _, seconds := range []int64{h.seconds, h.seconds + 4*hour} {
@@ -317,8 +396,28 @@ func (h *randomHistory) answers(s warehouse.Store) []string {
 	return lines
 }
 
+// verified asks what verify does.
+func (h *randomHistory) verified(s warehouse.Store, stream penstock.Stream, say func(error, ...any)) {
+	ctx := context.Background()
+	for after, more := penstock.Key(nil), true; more; {
+		bad, next, err := s.Check(ctx, stream.Name, after, 2)
+		say(err, "bad ", bad)
+		after, more = next, next != nil
+	}
+	counts, err := s.Count(ctx, stream.Name, []penstock.Span{
+		{}, {From: 2}, {To: 10}, {From: 1, To: 2}, {Since: at(4000), Until: at(8000)}, {From: 2, Until: at(6000)},
+	})
+	if keys := stream.Key(); len(keys) > 1 || !keys[0].Integer {
+		say(nil, "no ids: ", errors.Is(err, warehouse.ErrNoIDs))
+		return
+	}
+	say(err, "counts ", counts)
+	ids, err := s.IDs(ctx, stream.Name, 1, 0, 2)
+	say(err, "ids ", ids)
+}
+
 func (h *randomHistory) everyRow(s warehouse.Store, t warehouse.TableState) []string {
-	fields := []string{"_stamp"}
+	fields := []string{"_stamp", "_print"}
 	for _, k := range t.Stream.Key() {
 		fields = append(fields, k.Name)
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 func TestTheModelKeepsThePromises(t *testing.T) {
-	warehousetest.Run(t, func(*testing.T) func() warehouse.Store {
+	warehousetest.Run(t, func(*testing.T) (func() warehouse.Store, func(warehousetest.Tampering)) {
 		model := warehousetest.NewModel()
-		return func() warehouse.Store { return model.Reopen() }
+		return func() warehouse.Store { return model.Reopen() }, model.Tamper
 	})
 }

@@ -2,6 +2,7 @@ package warehousetest
 
 import (
 	"fmt"
+	"slices"
 
 	"penstock"
 	"penstock/internal/warehouse"
@@ -23,6 +24,7 @@ func (m *modelBatch) inventory() error {
 		if e := (entry{stream: stream.Name, key: id}); m.wanted[e].Stamp <= inv.Stamp {
 			delete(m.wanted, e)
 		}
+		m.acceptOf(id)
 	}
 	for _, end := range []penstock.Key{inv.From, inv.To} {
 		if err := warehouse.CheckKey(stream, end); err != nil {
@@ -34,17 +36,33 @@ func (m *modelBatch) inventory() error {
 		why, reason = penstock.Archived, penstock.WantUnlisted
 	}
 	for text, r := range m.table.rows {
-		if r.version.Why != why || max(r.version.Stamp, r.seen) >= inv.Stamp || m.keys[text] {
+		_, trusted := r.kept()
+		if m.keys[text] || r.seen >= inv.Stamp || trusted && r.version.Stamp >= inv.Stamp {
 			continue
 		}
 		switch {
-		case len(of) == 0 && m.table.within(r.key, inv):
+		case len(of) == 0 && r.version.Why == why && m.table.within(r.key, inv) && !m.unlisted(r):
 			m.want(stream.Name, penstock.Want{Key: text, Reason: reason, Stamp: inv.Stamp})
-		case of[r.key[0]] && warehouse.Buries(stream):
+		case of[r.key[0]] && (!trusted || r.version.Why == penstock.Live && warehouse.Buries(stream)):
 			m.entomb(r, m.at.Now.UnixMilli(), inv.Stamp)
 		}
 	}
 	return nil
+}
+
+// acceptOf drops the rejects of an object that do not come again.
+func (m *modelBatch) acceptOf(id string) {
+	forget(m.rejects, func(e entry) bool {
+		return e.stream == m.table.stream.Name && e.key == id &&
+			!slices.ContainsFunc(m.batch.Rejects, func(r penstock.Reject) bool { return r.Key == id && r.Property == e.property })
+	})
+}
+
+// unlisted tells whether HubSpot's archived list names the row no more, because
+// it was archived too long ago.
+func (m *modelBatch) unlisted(r *modelRow) bool {
+	deleted, known := r.columns["_deleted_at"].(string)
+	return known && m.batch.Inventory.Archived && deleted < moment(warehouse.Listed(m.at.Now).UnixMilli())
 }
 
 // within tells whether the key lies in the inventory's stretch.
@@ -55,14 +73,19 @@ func (t *modelTable) within(key penstock.Key, inv *penstock.Inventory) bool {
 // entomb makes a row gone since a moment in ms.
 func (m *modelBatch) entomb(r *modelRow, since, stamp int64) {
 	m.count.Buried++
-	r.version.Why, r.version.MergedInto, r.version.Stamp = penstock.Gone, 0, stamp
-	r.columns["_deleted"], r.columns["_deleted_why"] = true, string(penstock.Gone)
-	r.columns["_merged_into"] = nil
+	r.bury(penstock.Gone, since)
+	r.version.Stamp, r.columns["_stamp"] = stamp, stamp
+	m.loaded(r)
+	r.reprint(0)
+}
+
+// bury makes the row a tombstone, since a moment in ms unless it is one.
+func (r *modelRow) bury(why penstock.Why, since int64) {
+	r.version.Why, r.version.MergedInto = why, 0
+	r.columns["_deleted"], r.columns["_deleted_why"], r.columns["_merged_into"] = true, string(why), any(nil)
 	if r.columns["_deleted_at"] == nil {
 		r.columns["_deleted_at"] = moment(since)
 	}
-	r.columns["_stamp"] = stamp
-	m.loaded(r)
 }
 
 func (m *modelBatch) wants() error {

@@ -54,7 +54,9 @@ func (l *modelLoad) apply(b *penstock.Batch) (penstock.Applied, error) {
 	t := l.tables[b.Stream.Name]
 	if t == nil {
 		t = &modelTable{stream: b.Stream, rows: map[string]*modelRow{}}
-		l.tables[b.Stream.Name] = t
+		if warehouse.MakesTable(b) {
+			l.tables[b.Stream.Name] = t
+		}
 	}
 	if t.stream.Family != b.Stream.Family || t.stream.ObjectType != b.Stream.ObjectType || t.stream.ToType != b.Stream.ToType ||
 		len(b.Stream.Key()) == 0 {

@@ -39,6 +39,9 @@ func (m *modelBatch) row(r arriving) {
 	if old != nil {
 		v := old.version
 		v.Stamp = max(v.Stamp, old.seen)
+		if _, trusted := old.kept(); !trusted {
+			v.Untrusted = true
+		}
 		standing = &v
 	}
 	switch warehouse.Replace(m.table.stream.Dated(), standing, new) {
@@ -106,7 +109,9 @@ func (r arriving) next(old *modelRow) map[string]any {
 func (m *modelBatch) write(r arriving, old *modelRow) {
 	new := r.arrival()
 	next := r.next(old)
-	if old != nil && new.Op == penstock.Put && equal(old.columns, next) {
+	_, trusted := old.kept()
+	trusted = trusted && !old.version.Untrusted
+	if trusted && new.Op == penstock.Put && equal(old.columns, next) {
 		old.seen = max(old.seen, new.Stamp)
 		m.count.Unchanged++
 		m.rowRejects(r, new.Op)
@@ -130,6 +135,12 @@ func (m *modelBatch) write(r arriving, old *modelRow) {
 	}}
 	next["_stamp"] = new.Stamp
 	m.loaded(row)
+	// What is wrong with columns that are not named stays wrong.
+	off := warehouse.Print(0)
+	if trusted && new.Op == penstock.Put && len(r.values) < len(m.table.columns) {
+		off = old.off()
+	}
+	row.reprint(off)
 	m.follow(r.key.Text(), new.Stamp)
 	m.table.rows[r.key.Text()] = row
 	if new.Op == penstock.Put {
@@ -161,10 +172,12 @@ func (m *modelBatch) fillIn(r arriving, old *modelRow) {
 		m.count.Unchanged++
 	} else {
 		m.count.Loaded++
+		off := old.off()
 		for name, v := range r.values {
 			old.columns[name] = v
 		}
 		m.loaded(old)
+		old.reprint(off)
 	}
 	m.rowRejects(r, penstock.Fill)
 }

@@ -29,7 +29,7 @@ func (m *Model) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result,
 		columns = all
 	}
 	for _, name := range columns {
-		if name != "_stamp" && !slices.Contains(all, name) {
+		if name != "_stamp" && name != "_print" && !slices.Contains(all, name) {
 			return nil, fmt.Errorf("rows of %s: %w: %q", q.Stream, warehouse.ErrNoColumn, name)
 		}
 	}

@@ -12,12 +12,13 @@ import (
 )
 
 // A Fresh makes an empty warehouse and returns what opens it, as often as
-// wanted: each call stands for another process.
-type Fresh func(t *testing.T) (open func() warehouse.Store)
+// wanted, each call standing for another process, and what changes a row of it
+// behind its back.
+type Fresh func(t *testing.T) (open func() warehouse.Store, tamper func(Tampering))
 
 // Run checks that an engine keeps the promises.
 func Run(t *testing.T, fresh Fresh) {
-	for _, p := range slices.Concat(admission, splits, claims, lists, links, growth, comings) {
+	for _, p := range slices.Concat(admission, splits, claims, lists, links, growth, comings, prints, counts, erasures) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			p.check(start(t, fresh))
@@ -66,6 +67,7 @@ func contact() *Builder { return NewBatch(Contacts(), text("v")) }
 type bench struct {
 	*testing.T
 	open  func() warehouse.Store
+	alter func(Tampering)
 	store warehouse.Store
 	run   *Range            // of contacts
 	runs  map[string]*Range // of other streams
@@ -73,7 +75,8 @@ type bench struct {
 }
 
 func start(t *testing.T, fresh Fresh) *bench {
-	b := &bench{T: t, open: fresh(t), run: &Range{Lane: penstock.Named, Grant: "grant"}, runs: map[string]*Range{}, at: now()}
+	open, alter := fresh(t)
+	b := &bench{T: t, open: open, alter: alter, run: &Range{Lane: penstock.Named, Grant: "grant"}, runs: map[string]*Range{}, at: now()}
 	b.store = b.opened()
 	b.claim(b.store, "loader")
 	return b

@@ -60,9 +60,9 @@ var growth = []promise{
 		}
 		builder.Put(99, at(1), 1, nil, "", nil, nil, nil)
 		b.load(builder)
-		agreed := start(b.T, func(*testing.T) func() warehouse.Store {
+		agreed := start(b.T, func(*testing.T) (func() warehouse.Store, func(Tampering)) {
 			m := NewModel()
-			return func() warehouse.Store { return m.Reopen() }
+			return func() warehouse.Store { return m.Reopen() }, m.Tamper
 		})
 		agreed.load(builder)
 		b.same("rows", b.table("contacts"), agreed.table("contacts")...)
