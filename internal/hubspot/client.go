@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -19,11 +20,12 @@ import (
 // called from many goroutines.
 type Client struct {
 	cfg       Config
-	token     atomic.Pointer[string]
 	transport http.RoundTripper
-	interval  *window
-	links     *window
 	account   atomic.Pointer[AccountQuota]
+
+	changing sync.Mutex // held while the token changes
+	token    atomic.Pointer[string]
+	limits   atomic.Pointer[limits] // of the token
 }
 
 // New makes a client; it calls nothing yet.
@@ -36,10 +38,6 @@ func New(cfg Config) (*Client, error) {
 	if c.transport == nil {
 		c.transport = newTransport(cfg.Connect)
 	}
-	c.interval = newWindow("ten-secondly", intervalLimit, intervalSpan, true)
-	c.interval.leave(cfg.Reserve)
-	c.links = newWindow("associations", linksLimit, linksSpan, false)
-	c.links.leave(cfg.Reserve)
 	c.UseAccount(NewAccountQuota())
 	c.SetToken(cfg.Token)
 	return c, nil
@@ -47,7 +45,14 @@ func New(cfg Config) (*Client, error) {
 
 // SetToken replaces the bearer for all requests that are sent from now on.
 func (c *Client) SetToken(token string) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
 	token = strings.TrimSpace(token)
+	before := ""
+	if old := c.token.Load(); old != nil {
+		before = *old
+	}
+	c.limits.Store(c.cfg.Credentials.swap(before, token, c.limits.Load(), c.cfg.Reserve))
 	c.token.Store(&token)
 }
 
@@ -62,15 +67,16 @@ func (c *Client) UseAccount(q *AccountQuota) {
 
 // Quota says what is known of the limits right now.
 func (c *Client) Quota() QuotaState {
-	account := c.account.Load()
+	account, limits := c.account.Load(), c.limits.Load()
 	return QuotaState{
-		Windows: []WindowState{c.interval.state(), account.search.state(), c.links.state()},
+		Windows: []WindowState{limits.interval.state(), account.search.state(), limits.links.state()},
 		Daily:   account.daily.state(),
 	}
 }
 
-// Close gives up the client's idle connections.
+// Close gives up the client's idle connections. It is used no more.
 func (c *Client) Close() {
+	c.cfg.Credentials.close(*c.token.Load(), c.limits.Load())
 	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}

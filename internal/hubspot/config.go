@@ -43,6 +43,8 @@ type Config struct {
 	// across all clients of an account. Required.
 	Stamp func() int64
 
+	Credentials *Credentials // whose limits are shared with other clients; default: with none
+
 	Versions  map[Family]string // such as "2026-09" or "v3"
 	Reserve   float64           // share of each limit left to the customer's other tools, from 0 to below 1; of searches at least a fifth
 	URLBytes  int               // List refuses longer paths and queries; default 12,000
@@ -71,6 +73,9 @@ func (cfg Config) complete() (Config, error) {
 	}
 	if cfg.Stamp == nil {
 		return cfg, errors.New("hubspot client: a source of stamps is required")
+	}
+	if cfg.Credentials == nil {
+		cfg.Credentials = NewCredentials()
 	}
 	if !(cfg.Reserve >= 0 && cfg.Reserve < 1) {
 		return cfg, fmt.Errorf("hubspot client: the reserved share is %v: give one from 0 to below 1", cfg.Reserve)

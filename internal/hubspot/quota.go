@@ -20,8 +20,7 @@ const (
 
 // An AccountQuota holds the limits that all credentials of one HubSpot account
 // share: searches a second and calls a day. The two ten-second limits, of
-// association reads and of the rest, are a credential's own and live in its
-// Client.
+// association reads and of the rest, are a credential's own (Credentials).
 type AccountQuota struct {
 	search *window
 	daily  daily

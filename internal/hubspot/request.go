@@ -139,12 +139,12 @@ type exchange struct {
 // turn waits until the question may be sent. The token is read only then: it
 // may have been replaced during the wait.
 func (c *Client) turn(ctx context.Context, q question) (*exchange, *Error) {
-	x := &exchange{window: c.interval, account: c.account.Load()}
+	x := &exchange{window: c.limits.Load().interval, account: c.account.Load()}
 	switch q.counted {
 	case bySearch:
 		x.window = x.account.search
 	case byAssociations:
-		x.window = c.links
+		x.window = c.limits.Load().links
 	}
 	if err := x.window.take(ctx); err != nil {
 		return nil, &Error{Err: err}

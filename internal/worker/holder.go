@@ -270,7 +270,7 @@ func (h *holder) newClient(token string) (*hubspot.Client, error) {
 	h.mu.Lock()
 	cfg.BaseURL = h.conn.BaseURL
 	h.mu.Unlock()
-	cfg.Token, cfg.Stamp = token, h.nextStamp
+	cfg.Token, cfg.Stamp, cfg.Credentials = token, h.nextStamp, h.w.credentials
 	return hubspot.New(cfg)
 }
 

@@ -71,6 +71,8 @@ type Worker struct {
 	cfg  Config
 	name string
 
+	credentials *hubspot.Credentials
+
 	mu       sync.Mutex
 	holders  map[string]*holder
 	accounts map[int64]*account
@@ -88,7 +90,7 @@ type account struct {
 func New(cfg Config) *Worker {
 	return &Worker{
 		cfg: cfg, name: rand.Text(),
-		holders: map[string]*holder{}, accounts: map[int64]*account{},
+		credentials: hubspot.NewCredentials(), holders: map[string]*holder{}, accounts: map[int64]*account{},
 	}
 }
 

@@ -64,7 +64,7 @@ func verified(t *testing.T, every bool) {
 	}
 	w, end := newWeeks(t, account, 3)
 	defer end()
-	w.pipe.random = nil // loses nothing
+	w.random = nil // loses nothing
 	w.source.Streams = []string{"contacts"}
 	w.source.Sweep = datastreams.SweepPolicy{} // what is found here, verify has found
 	w.serve()

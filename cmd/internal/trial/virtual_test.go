@@ -32,13 +32,19 @@ type pipe struct {
 
 	mu      sync.Mutex
 	service *datastreams.Service // nil while none is up
+	queues  map[string]*line     // by connection
+	lost    int
+	twice   int
+	answer  func(context.Context, penstock.Question) (penstock.Answer, bool) // of the worker that is up
+}
+
+// A line is one connection's batches. The pipe's mu guards it.
+type line struct {
+	*pipe
 	parcels []*parcel
 	at      int
 	round   int
 	more    chan struct{} // closed when there is something new
-	lost    int
-	twice   int
-	answer  func(context.Context, penstock.Question) (penstock.Answer, bool) // of the worker that is up
 }
 
 // parcel is a batch on its way.
@@ -48,7 +54,17 @@ type parcel struct {
 }
 
 func newPipe(seed uint64) *pipe {
-	return &pipe{random: rand.New(rand.NewPCG(seed, 7)), more: make(chan struct{})}
+	return &pipe{random: rand.New(rand.NewPCG(seed, 7)), queues: map[string]*line{}}
+}
+
+// queue is the connection's; the caller holds mu.
+func (p *pipe) queue(connection string) *line {
+	q := p.queues[connection]
+	if q == nil {
+		q = &line{pipe: p, more: make(chan struct{})}
+		p.queues[connection] = q
+	}
+	return q
 }
 
 // put stores a batch with a reference of its own to its rows.
@@ -66,11 +82,12 @@ func (p *pipe) put(b *penstock.Batch) {
 			times = 2
 		}
 	}
+	q := p.queue(b.Connection)
 	for range times {
-		p.parcels = append(p.parcels, &parcel{batch: copied(b)})
+		q.parcels = append(q.parcels, &parcel{batch: copied(b)})
 	}
-	close(p.more)
-	p.more = make(chan struct{})
+	close(q.more)
+	q.more = make(chan struct{})
 }
 
 // copied is the batch with a reference of its own to its rows.
@@ -87,7 +104,9 @@ func copied(b *penstock.Batch) *penstock.Batch {
 func (p *pipe) wipe() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.parcels, p.at = nil, 0
+	for _, q := range p.queues {
+		q.parcels, q.at = nil, 0
+	}
 }
 
 func (p *pipe) Announce(context.Context, penstock.Announcement) error { return nil }
@@ -109,30 +128,33 @@ func (p *pipe) Ask(ctx context.Context, q penstock.Question) (penstock.Answer, e
 	return a, nil
 }
 
-func (p *pipe) Batches(ctx context.Context, _ string) (datastreams.Queue, error) {
-	return p, p.Rewind(ctx)
+func (p *pipe) Batches(ctx context.Context, connection string) (datastreams.Queue, error) {
+	p.mu.Lock()
+	q := p.queue(connection)
+	p.mu.Unlock()
+	return q, q.Rewind(ctx)
 }
 
 // Next waits for the oldest batch that was not handed out yet.
-func (p *pipe) Next(ctx context.Context) (datastreams.Delivery, error) {
+func (q *line) Next(ctx context.Context) (datastreams.Delivery, error) {
 	for {
-		p.mu.Lock()
-		for p.at < len(p.parcels) {
-			one, round := p.parcels[p.at], p.round
-			p.at++
+		q.mu.Lock()
+		for q.at < len(q.parcels) {
+			one, round := q.parcels[q.at], q.round
+			q.at++
 			if one.acked {
 				continue
 			}
-			p.mu.Unlock()
+			q.mu.Unlock()
 			return datastreams.Delivery{Batch: copied(one.batch), Ack: func() error {
-				p.mu.Lock()
-				defer p.mu.Unlock()
-				one.acked = one.acked || round == p.round
+				q.mu.Lock()
+				defer q.mu.Unlock()
+				one.acked = one.acked || round == q.round
 				return nil
 			}}, nil
 		}
-		more := p.more
-		p.mu.Unlock()
+		more := q.more
+		q.mu.Unlock()
 		select {
 		case <-more:
 		case <-ctx.Done():
@@ -142,20 +164,20 @@ func (p *pipe) Next(ctx context.Context) (datastreams.Delivery, error) {
 }
 
 // Rewind begins again at the oldest batch that was not acked.
-func (p *pipe) Rewind(context.Context) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	kept := p.parcels[:0]
-	for _, one := range p.parcels {
+func (q *line) Rewind(context.Context) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	kept := q.parcels[:0]
+	for _, one := range q.parcels {
 		if !one.acked {
 			kept = append(kept, one)
 		}
 	}
-	p.parcels, p.at, p.round = kept, 0, p.round+1
+	q.parcels, q.at, q.round = kept, 0, q.round+1
 	return nil
 }
 
-func (p *pipe) Close() {}
+func (q *line) Close() {}
 
 // A phone is how one worker process speaks with data-streams; cut, it is dead
 // to the world, as a killed process is.
@@ -257,6 +279,7 @@ type weeks struct {
 	client  *http.Client
 	dir     string
 	source  datastreams.Source
+	more    []datastreams.Source // of the same account
 	*pipe
 
 	stopServer, stopWorker func()
@@ -269,14 +292,16 @@ func (w *weeks) serve() {
 	if err != nil {
 		w.Fatal(err)
 	}
-	store, err := sqlite.Open(filepath.Join(w.dir, "hubspot.db"))
-	if err != nil {
-		w.Fatal(err)
+	sources := append([]datastreams.Source{w.source}, w.more...)
+	for i := range sources {
+		store, err := sqlite.Open(filepath.Join(w.dir, w.file(sources[i].Name)))
+		if err != nil {
+			w.Fatal(err)
+		}
+		sources[i].Store = store
 	}
-	source := w.source
-	source.Store = store
 	service, err := datastreams.New(w.Context(), datastreams.Config{
-		Sources: []datastreams.Source{source}, Catalog: c, Bus: w.pipe, Installation: "here",
+		Sources: sources, Catalog: c, Bus: w.pipe, Installation: "here",
 		Seal: func(_, text string) ([]byte, error) { return []byte(text), nil }, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -293,10 +318,22 @@ func (w *weeks) serve() {
 		w.service = nil
 		w.mu.Unlock()
 		cancel()
-		if err := errors.Join(<-ended, c.Close(), store.Close()); err != nil {
+		errs := []error{<-ended, c.Close()}
+		for _, source := range sources {
+			errs = append(errs, source.Store.Close())
+		}
+		if err := errors.Join(errs...); err != nil {
 			w.Error(err)
 		}
 	}
+}
+
+// file is the warehouse of a connection.
+func (w *weeks) file(connection string) string {
+	if connection == w.source.Name {
+		return "hubspot.db"
+	}
+	return connection + ".db"
 }
 
 // work begins a worker process.
