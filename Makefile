@@ -54,7 +54,7 @@ schedules: ## both services against an account that changes, in virtual time
 	CGO_ENABLED=0 go test -count=1 -run='^TestTheWarehouseEquals' ./cmd/internal/trial
 
 bench: ## measures the main ways
-	CGO_ENABLED=0 go run ./cmd/bench --large 1000000
+	CGO_ENABLED=0 go run ./cmd/bench --large 1000000 --limited 100000
 
 fuzz: ## every fuzz target for FUZZTIME; what it finds stays in testdata/fuzz as a test
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' --exclude-dir=node_modules . | sort | \

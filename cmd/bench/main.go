@@ -4,15 +4,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -25,6 +22,8 @@ type options struct {
 	Rounds     int     `default:"3" help:"Runs of each; the median counts."`
 	Ratio      float64 `default:"0" help:"Fail when sync is not this many times as fast as the naive extractor."`
 	Large      int     `default:"0" help:"Also sync an account of so many contacts, for the memory it takes."`
+	Limited    int     `default:"0" help:"Also read so many contacts under HubSpot's limits, at 150 ms an answer."`
+	Faster     float64 `default:"0" help:"Fail when sync is not this many times as fast as the naive extractor under the limits."`
 	Naive      string  `hidden:"" help:"Be the naive extractor of the account at this address."`
 	Into       string  `hidden:"" help:"The naive extractor's file."`
 }
@@ -61,6 +60,8 @@ type result struct {
 	wall   time.Duration
 	cpu    time.Duration
 	memory int64 // peak resident bytes
+
+	refused int64 // calls, because a limit was exceeded
 }
 
 func (b *bench) measure() error {
@@ -73,22 +74,25 @@ func (b *bench) measure() error {
 	fmt.Printf("%-22s %10s %10s %10s %12s %12s\n", "", "seconds", "rows/s", "CPU s", "peak MB", "account MB")
 	var ours, naive []result
 	for range b.Rounds {
-		one, err := b.round("penstock sync", b.Contacts, b.sync)
+		one, err := b.round("penstock sync", b.unlimited(b.Contacts), b.sync)
 		if err != nil {
 			return err
 		}
-		other, err := b.round("naive extractor", b.Contacts, b.naive)
+		other, err := b.round("naive extractor", b.unlimited(b.Contacts), b.naive)
 		if err != nil {
 			return err
 		}
 		ours, naive = append(ours, one), append(naive, other)
 	}
 	if b.Large > 0 {
-		if _, err := b.round("penstock sync, large", b.Large, b.sync); err != nil {
+		if _, err := b.round("penstock sync, large", b.unlimited(b.Large), b.sync); err != nil {
 			return err
 		}
 	}
-	return b.judge(median(ours), median(naive))
+	if err := b.judge(median(ours), median(naive)); err != nil || b.Limited == 0 {
+		return err
+	}
+	return b.limited()
 }
 
 func (b *bench) judge(ours, naive result) error {
@@ -118,77 +122,9 @@ func median(results []result) result {
 	return best
 }
 
-// round starts an account, runs what is measured against it and prints a line.
-func (b *bench) round(name string, contacts int, run func(address, dir string) (*exec.Cmd, error)) (result, error) {
-	address, stop, err := b.account(contacts)
-	if err != nil {
-		return result{}, err
-	}
-	dir, err := os.MkdirTemp(b.dir, "round")
-	if err != nil {
-		return result{}, errors.Join(err, stop(nil))
-	}
-	cmd, err := run(address, dir)
-	if err != nil {
-		return result{}, errors.Join(err, stop(nil))
-	}
-	began := time.Now()
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return result{}, errors.Join(fmt.Errorf("%s: %w\n%s", name, err, out), stop(nil))
-	}
-	r := result{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	r.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-	var account int64
-	if err := stop(&account); err != nil {
-		return r, err
-	}
-	fmt.Printf("%-22s %10.2f %10.0f %10.2f %12d %12d\n", name, r.wall.Seconds(), float64(contacts)/r.wall.Seconds(),
-		r.cpu.Seconds(), r.memory>>20, account>>20)
-	return r, os.RemoveAll(dir)
-}
-
-// account serves a simulated account in a process of its own.
-func (b *bench) account(contacts int) (address string, stop func(memory *int64) error, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
-	address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", nil, err
-	}
-	cmd := exec.Command(filepath.Join(b.dir, "penstock"), "hubspot-sim", "--listen", address, "--unlimited",
-		"--contacts", fmt.Sprint(contacts), "--properties", fmt.Sprint(b.Properties))
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func(memory *int64) error {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			return err
-		}
-		err := cmd.Wait()
-		if memory != nil {
-			*memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-		}
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			return "http://" + address, stop, conn.Close()
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
-	return "", nil, errors.Join(errors.New("the simulated account does not answer"), stop(nil))
-}
-
 func (b *bench) sync(address, dir string) (*exec.Cmd, error) {
 	cmd := exec.Command(filepath.Join(b.dir, "penstock"), "sync", "--quiet", "--stream", "contacts")
-	cmd.Env = append(withoutPenstock(os.Environ()), "HUBSPOT_BASE_URL="+address, "HUBSPOT_ACCESS_TOKEN=bench", "PENSTOCK_DATA_DIR="+filepath.Join(dir, "data"))
+	cmd.Env = append(withoutPenstock(os.Environ()), "HUBSPOT_BASE_URL="+address, "HUBSPOT_ACCESS_TOKEN=bench", "PENSTOCK_DATA_DIR="+filepath.Join(dir, "data"), "PENSTOCK_RESERVE=0")
 	return cmd, nil
 }
 

@@ -32,6 +32,11 @@ type simCmd struct {
 	IndexLag     time.Duration `default:"5s" help:"How late the search index is."`
 	Unlimited    bool          `help:"Without HubSpot's limits."`
 	Window       int           `default:"100" help:"Calls per ten seconds."`
+	LinkWindow   int           `default:"100" help:"Reads of associations per ten seconds."`
+	LinkPage     int           `default:"500" help:"Associations of one object that an answer names."`
+	ClientID     string        `help:"Of an OAuth app; with an app and no wanted token its access tokens are the only way in." placeholder:"ID"`
+	ClientSecret string        `help:"The app's." placeholder:"SECRET"`
+	RefreshToken string        `help:"The app's, with which it gets access tokens." placeholder:"TOKEN"`
 	Hostile      bool          `help:"With hostile values and property names."`
 	Faults       string        `help:"Trouble that heals by itself, such as rate=0.05,kinds=500+html,seed=7." placeholder:"PLAN"`
 	Churn        float64       `help:"Edits a minute that the account makes by itself."`
@@ -47,7 +52,8 @@ func (c *simCmd) Run(ctx context.Context, s *wire.Settings, std streams, parsed 
 		Counts:     map[string]int{"contacts": c.Contacts, "companies": c.Companies, "deals": c.Deals, "tickets": c.Tickets},
 		Properties: map[string]int{"contacts": c.Properties}, Hostile: c.Hostile,
 		Latency: c.Latency, Jitter: c.Latency / 3, IndexLag: c.IndexLag,
-		Unlimited: c.Unlimited, Window: c.Window, Faults: faults,
+		Unlimited: c.Unlimited, Window: c.Window, AssociationWindow: c.LinkWindow, LinkPage: c.LinkPage, Faults: faults,
+		OAuth: hubspotsim.OAuth{ClientID: c.ClientID, ClientSecret: c.ClientSecret, RefreshToken: c.RefreshToken},
 	})
 	if err != nil {
 		return wire.Usage("%v", err)

@@ -59,7 +59,11 @@ func (c *Client) SetToken(token string) {
 // UseAccount makes the client share the limits of its account with others.
 // What the client has learnt of the account and spent before goes along.
 func (c *Client) UseAccount(q *AccountQuota) {
-	q.leave(c.cfg.Reserve)
+	searches := searchReserve
+	if c.cfg.AllSearches {
+		searches = 0
+	}
+	q.leave(c.cfg.Reserve, searches)
 	if before := c.account.Swap(q); before != nil && before != q {
 		before.daily.moveTo(&q.daily)
 	}

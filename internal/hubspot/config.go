@@ -45,10 +45,11 @@ type Config struct {
 
 	Credentials *Credentials // whose limits are shared with other clients; default: with none
 
-	Versions  map[Family]string // such as "2026-09" or "v3"
-	Reserve   float64           // share of each limit left to the customer's other tools, from 0 to below 1; of searches at least a fifth
-	URLBytes  int               // List refuses longer paths and queries; default 12,000
-	Transport http.RoundTripper // default: a pool of connections of the client's own
+	Versions    map[Family]string // such as "2026-09" or "v3"
+	Reserve     float64           // share of each limit left to the customer's other tools, from 0 to below 1; of searches at least a fifth
+	AllSearches bool              // not even that fifth is left
+	URLBytes    int               // List refuses longer paths and queries; default 12,000
+	Transport   http.RoundTripper // default: a pool of connections of the client's own
 
 	Connect time.Duration // for a connection with its handshake; default 10 s
 	Headers time.Duration // from the request to the answer's headers; default 110 s, since HubSpot itself gives up after 100

@@ -15,7 +15,7 @@ const (
 	linksLimit    = 100 // older documentation; newer one only says that the ten-second limit does not hold for them
 	searchSpan    = time.Second
 	searchLimit   = 5
-	searchReserve = 0.2 // search is shared by all tools of an account, and its answers never say what is left
+	searchReserve = 0.2 // unless it is taken too: search is shared by all tools of an account, and its answers never say what is left
 )
 
 // An AccountQuota holds the limits that all credentials of one HubSpot account
@@ -59,9 +59,10 @@ func (q *AccountQuota) RestoreCalls(day string, calls map[Label]int) {
 
 func (q *AccountQuota) useZone(zone *time.Location) { q.daily.useZone(zone) }
 
-// leave reserves a share of each limit for other tools.
-func (q *AccountQuota) leave(share float64) {
-	q.search.leave(max(share, searchReserve))
+// leave reserves a share of each limit for other tools, and another one of
+// searches.
+func (q *AccountQuota) leave(share, searches float64) {
+	q.search.leave(max(share, searches))
 	q.daily.leave(share)
 }
 
@@ -75,11 +76,12 @@ type QuotaState struct {
 type WindowState struct {
 	Name    string
 	Span    time.Duration
-	Limit   int // calls within a span, by everybody
-	Share   int // of these ours at most
-	Ours    int // ours in the current span
-	Others  int // calls in the current span that HubSpot counted and we did not make
-	Waiting int // calls of ours that wait for a slot
+	Limit   int           // calls within a span, by everybody
+	Share   int           // of these ours at most
+	Ours    int           // ours in the current span
+	Others  int           // calls in the current span that HubSpot counted and we did not make
+	Waiting int           // calls of ours that wait for a slot
+	Opens   time.Duration // until time makes room for a call; 0 where there is some, or only an answer can
 }
 
 // A DailyState is the daily budget at one moment.

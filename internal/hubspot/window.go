@@ -132,11 +132,16 @@ func (w *window) leave(share float64) {
 func (w *window) state() WindowState {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.forget(time.Now())
-	return WindowState{
+	now := time.Now()
+	w.forget(now)
+	st := WindowState{
 		Name: w.name, Span: w.span, Limit: w.limit, Share: w.share(),
 		Ours: w.sent + w.mine.calls, Others: w.others.calls, Waiting: len(w.queue),
 	}
+	if next := w.nextChange(now); !next.IsZero() && !w.room(now) {
+		st.Opens = next.Sub(now)
+	}
+	return st
 }
 
 // share is how many calls within a span may be ours.

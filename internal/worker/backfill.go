@@ -24,7 +24,7 @@ func (r *run) backfill() error {
 		return nil
 	}
 	r.narrow(left)
-	b := &backfill{run: r, places: map[int64]cursor.Pass{}}
+	b := &backfill{run: r, places: map[int64]cursor.Pass{}, searching: map[*run]bool{}, refused: map[*run]int64{}}
 	b.change.L = &b.mu
 	for _, p := range parts {
 		b.places[p.Range] = p.Place

@@ -118,7 +118,7 @@ func (w *world) left() []cursor.Part {
 }
 
 func TestValuesAreFilledInRangesHoweverOftenThatIsStopped(t *testing.T) {
-	o := small(3000)
+	o := small(9000)
 	o.Latency = 200 * time.Millisecond
 	inBubble(t, o, func(w *world) {
 		w.done(penstock.Backfill)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,29 +20,34 @@ import (
 )
 
 // The bounds of reading in parallel. A range is split where both parts are
-// worth a reader, and as many readers are at work as use up a window of
-// HubSpot's within its first seconds at 150 ms an answer.
+// worth a reader. Each split costs a search, which could have read 200 objects.
 const (
 	listReaders   = 14
+	searchReaders = 2     // at 150 ms an answer one alone leaves some of five a second unused
 	leastForList  = 600   // objects left of a range that a list reader splits
 	leastToSearch = 300   // objects left of a range that a search reader takes from
-	mostToSearch  = 2000  // objects that a search reader takes at once
 	takenWhole    = 600   // with fewer left it takes them all
+	takenWaiting  = 2000  // and with fewer than these of one whose reader would wait long for the list
+	halvedBlindly = 2500  // with fewer left a list reader takes the upper half of the ids: a page too many costs less than a search
 	mostOffset    = 9_000 // how far into a range a split point is looked for: HubSpot answers 10,000 hits
+	quarters      = 4     // so many times as fast as its span lists use up the ten-second window
 )
 
 // A backfill is read by several readers, each of which has a range at a time.
 type backfill struct {
 	run *run // the root
 
-	mu     sync.Mutex
-	change sync.Cond // of what is below
-	places map[int64]cursor.Pass
-	queue  []*run // ranges that nobody reads
-	active []*run // ranges that are read
-	known  bool   // how many objects there are: then ranges can be split
-	failed error
-	search bool // search compares ids as numbers: it can read ranges
+	mu        sync.Mutex
+	change    sync.Cond // of what is below
+	places    map[int64]cursor.Pass
+	queue     []*run // ranges that nobody reads
+	active    []*run // ranges that are read
+	known     bool   // how many objects there are: then ranges can be split
+	failed    error
+	search    bool           // search compares ids as numbers: it can read ranges
+	refused   map[*run]int64 // where ranges stood when they could not be cut
+	searching map[*run]bool  // active ranges that are read by search
+	answer    time.Duration  // the fastest that a search was answered
 }
 
 // reader is a run of its own for a range, in the grant of the whole.
@@ -90,10 +96,16 @@ func (b *backfill) read() error {
 		group.Go(func() error { return b.readers(ctx, penstock.ByList) })
 	}
 	if !b.run.fills {
-		group.Go(func() error { return b.readers(ctx, penstock.BySearch) })
+		for range searchReaders {
+			group.Go(func() error { return b.readers(ctx, penstock.BySearch) })
+		}
 	}
 	return group.Wait()
 }
+
+// closedLong is for how long the window of lists must be closed that search
+// takes over what lists wait for, however little that is.
+const closedLong = time.Second
 
 // lookAgainAfter is how long readers without a range wait before they look
 // whether one is worth splitting by now.
@@ -137,11 +149,11 @@ func (b *backfill) readers(ctx context.Context, by penstock.Via) error {
 
 // drop takes a range from those that are read; the caller holds mu.
 func (b *backfill) drop(of *run) {
-	for i, r := range b.active {
-		if r == of {
-			b.active = append(b.active[:i], b.active[i+1:]...)
-			return
-		}
+	b.active = slices.DeleteFunc(b.active, func(r *run) bool { return r == of })
+	delete(b.searching, of)
+	delete(b.refused, of)
+	for _, r := range b.active { // what it was thought to hold is theirs
+		r.left.Add(of.left.Load() / int64(len(b.active)))
 	}
 }
 
@@ -165,10 +177,14 @@ func (b *backfill) next(ctx context.Context, by penstock.Via) *run {
 			b.mu.Lock()
 			of.busy = false
 			if cut == nil {
+				b.refused[of] = of.after.Load()
 				of.uncut = true // it could not be split: it is too near its end, or its reader has failed
 				continue
 			}
 			b.active = append(b.active, cut)
+			if by == penstock.BySearch {
+				b.searching[cut] = true
+			}
 			b.change.Broadcast()
 			return cut
 		}
@@ -177,32 +193,88 @@ func (b *backfill) next(ctx context.Context, by penstock.Via) *run {
 	return nil
 }
 
-// largest is the range with the most objects left that may be split; the caller
-// holds mu.
+// largest is the range with the most objects left that may be split; nil also
+// where it is not worth it. The caller holds mu.
 func (b *backfill) largest(by penstock.Via) *run {
-	if !b.known || (by == penstock.BySearch && !b.search) {
+	full, enough := b.window()
+	lists := len(b.active) - len(b.searching)
+	if !b.known || (by == penstock.ByList && (full || lists >= enough)) {
 		return nil
 	}
-	least, best := int64(leastForList), (*run)(nil)
+	least := int64(leastForList)
 	if by == penstock.BySearch {
+		if !b.search || b.largest(penstock.ByList) != nil { // lists go first: they read faster
+			return nil
+		}
 		least = leastToSearch
 	}
+	var best *run
 	for _, r := range b.active {
-		left := r.left.Load()
-		if !r.busy && !r.uncut && left >= least && (r.hungry.Load() || len(b.active) == 1) {
+		left, waits := r.left.Load(), by == penstock.BySearch && full && b.listed(r)
+		if waits { // longer than search takes, however little is left
+			left = max(left, 0) + leastToSearch
+		}
+		if !r.busy && (!r.uncut || waits) && left >= least && (r.hungry.Load() || len(b.active) == 1) {
 			best, least = r, left
 		}
 	}
 	return best
 }
 
+// listed tells whether a range is read by the list, and can be taken from its
+// reader where that stands now; the caller holds mu.
+func (b *backfill) listed(r *run) bool {
+	refused, was := b.refused[r]
+	after := r.after.Load()
+	return !b.searching[r] && after > 0 && !(was && refused == after)
+}
+
+// waits tells whether the reader of a range waits long for the list.
+func (b *backfill) waits(of *run) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	full, _ := b.window()
+	return full && b.listed(of)
+}
+
+// window tells whether lists wait for HubSpot's ten-second window, and how many
+// readers of lists use it up in a quarter of its span: what is read beside that
+// by search is then the most, and the fewest searches are spent on splits.
+func (b *backfill) window() (full bool, readers int) {
+	lists := b.run.h.client.Quota().Windows[0]
+	pages := float64(lists.Share) * quarters * b.answer.Seconds() / lists.Span.Seconds()
+	return lists.Waiting > 0 && lists.Opens > closedLong, min(listReaders, int(pages)+1)
+}
+
+// ask searches, and notes how long an answer takes.
+func (b *backfill) ask(ctx context.Context, req hubspot.SearchRequest) (*hubspot.Hits, error) {
+	req.Type, req.Modified = b.run.stream.ObjectType, modified(b.run.stream)
+	began := time.Now()
+	hits, err := b.run.h.client.Search(ctx, req)
+	if took := time.Since(began); err == nil {
+		b.note(func() {
+			if b.answer == 0 || took < b.answer {
+				b.answer = took
+			}
+		})
+	}
+	return hits, err
+}
+
+// A splitPoint is where a range is split.
+type splitPoint struct {
+	at    int64         // ids from here on are left to another reader; 0: all that is left
+	taken int64         // objects there
+	head  *hubspot.Hits // the first of them, which need not be read again; nil where they are not known
+}
+
 // split has the upper part of a range left to a new reader.
 func (b *backfill) split(ctx context.Context, of *run, by penstock.Via) *run {
-	at, taken, ok := b.splitPoint(ctx, of, by)
+	point, ok := b.splitPoint(ctx, of, by)
 	if !ok {
 		return nil
 	}
-	s := splitting{at: at, answer: make(chan cursor.Part, 1)}
+	s := splitting{at: point.at, answer: make(chan cursor.Part, 1)}
 	select {
 	case of.splits <- s:
 	case <-of.closed:
@@ -214,40 +286,87 @@ func (b *backfill) split(ctx context.Context, of *run, by penstock.Via) *run {
 	if !ok {
 		return nil
 	}
-	of.left.Add(-taken)
+	of.left.Add(-point.taken)
 	r := b.reader(cut, cut.Place.Cursor())
-	r.left.Store(taken)
-	b.note(func() { b.places[cut.Range] = cut.Place })
+	r.left.Store(point.taken)
+	place := r.begun(cut.Place, point.head)
+	b.note(func() { b.places[cut.Range] = place })
 	return r
 }
 
-// splitPoint is the id from which on a range is left to another reader, and how
-// many objects that is; 0 for all that is left.
-func (b *backfill) splitPoint(ctx context.Context, of *run, by penstock.Via) (at, taken int64, ok bool) {
+// begun takes the objects with which a new range begins, where the answer that
+// named its first one holds them, and is the place behind them.
+func (r *run) begun(place cursor.Pass, head *hubspot.Hits) cursor.Pass {
+	if head == nil {
+		return place
+	}
+	objects, err := r.add(head.Page, penstock.BySearch, draft{after: place.Cursor()})
+	top, ok := cursor.ID(head.IDs[0].ID) // the highest comes first
+	if err != nil || !ok {
+		return place // its reader reads them again
+	}
+	r.left.Add(-int64(len(objects)))
+	place.After = strconv.FormatInt(top, 10)
+	r.reached(place.After)
+	if place.Past(strconv.FormatInt(top+1, 10)) {
+		return place.To("")
+	}
+	return place
+}
+
+// splitPoint looks for the middle of a range, or for the place from which on
+// the most is left that search can look back at. Its answer names all objects
+// between the first and the last that it names: an offset leaves something
+// out only between two answers.
+func (b *backfill) splitPoint(ctx context.Context, of *run, by penstock.Via) (splitPoint, bool) {
 	left := of.left.Load()
-	taken = min(left/2, mostOffset)
-	if by == penstock.BySearch {
-		if left <= takenWhole {
-			return 0, left, true
-		}
-		taken = min(left/2, mostToSearch)
+	after, below := of.after.Load(), of.below.Load()
+	switch {
+	case by == penstock.BySearch && (left <= takenWhole || of.uncut || left <= takenWaiting && b.waits(of)):
+		return splitPoint{taken: left}, true
+	case by == penstock.ByList && b.search && left <= halvedBlindly && after > 0 && below > after:
+		return splitPoint{at: after + (below-after)/2, taken: left / 2}, true
 	}
-	req := hubspot.SearchRequest{
-		Type: of.stream.ObjectType, Modified: modified(of.stream), Descending: true, Offset: int(taken) - 1, Limit: 1,
+	req := hubspot.SearchRequest{Descending: true, Limit: 1}
+	if b.search && !b.run.fills {
+		req.Limit, req.Properties = hubspot.MaxSearch, of.ask
 	}
-	if after := of.after.Load(); after > 0 {
+	taken := min(left/2, mostOffset)
+	req.Offset = int(taken) - req.Limit
+	if after > 0 {
 		req.AfterID = strconv.FormatInt(after, 10)
 	}
-	if below := of.below.Load(); below > 0 {
+	if below > 0 {
 		req.BelowID = strconv.FormatInt(below, 10)
 	}
-	hits, err := of.h.client.Search(ctx, req)
-	if err != nil || len(hits.IDs) == 0 {
-		return 0, 0, false // it is read by one reader then
+	hits, err := b.ask(ctx, req)
+	switch {
+	case err == nil && hits.Total == 0 && by == penstock.BySearch:
+		return splitPoint{}, true
+	case err != nil || len(hits.IDs) == 0:
+		return splitPoint{}, false // it is read by one reader then
 	}
 	of.left.Store(int64(hits.Total))
-	at, ok = cursor.ID(hits.IDs[0].ID)
-	return at, taken, ok
+	at, ok := cursor.ID(hits.IDs[len(hits.IDs)-1].ID)
+	point := splitPoint{at: at, taken: int64(req.Offset + len(hits.IDs))}
+	if req.Limit > 1 && len(hits.IDs) == req.Limit && falling(hits.IDs) {
+		point.head = hits
+	}
+	return point, ok
+}
+
+// falling tells whether each hit has a lower id than the one before. An answer
+// in another order, or a short one, may leave something out in its middle.
+func falling(hits []hubspot.Hit) bool {
+	before := int64(math.MaxInt64)
+	for _, hit := range hits {
+		id, ok := cursor.ID(hit.ID)
+		if !ok || id >= before {
+			return false
+		}
+		before = id
+	}
+	return true
 }
 
 // count learns how many objects there are, for the progress shown and to split
@@ -255,9 +374,7 @@ func (b *backfill) splitPoint(ctx context.Context, of *run, by penstock.Via) (at
 // fails matters to nothing else.
 func (b *backfill) count(ctx context.Context) error {
 	r := b.run
-	hits, err := r.h.client.Search(ctx, hubspot.SearchRequest{
-		Type: r.stream.ObjectType, Modified: modified(r.stream), Limit: 1,
-	})
+	hits, err := b.ask(ctx, hubspot.SearchRequest{Limit: 1})
 	if err != nil {
 		r.h.log.Debug("the number of objects is not known", "stream", r.stream.Name, "error", err)
 		return nil

@@ -35,7 +35,7 @@ func (r *run) searchRange(place cursor.Pass) (cursor.Pass, error) {
 		}
 		place.After = walk.Last()
 		r.reached(place.After)
-		r.left.Add(-int64(len(hits.IDs)))
+		r.left.Store(int64(hits.Total - len(hits.IDs)))
 		if r.builder.Rows() > penstock.MaxBatchRows-hubspot.MaxSearch || r.full() {
 			if err := r.emit(draft{after: place.Cursor()}); err != nil {
 				return place, err

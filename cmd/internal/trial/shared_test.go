@@ -33,7 +33,7 @@ func TestQ1TwoConnectionsToOneAccountShareItsQuota(t *testing.T) {
 		w.stopWorker()
 		w.stopServer()
 		for _, name := range []string{"default", "second"} {
-			compare(t, filepath.Join(w.dir, w.file(name)), account, "contacts")
+			compareObjects(t, filepath.Join(w.dir, w.file(name)), account, "contacts")
 		}
 		c := account.Counters()
 		t.Logf("%v, at most %d in ten seconds and %d searches in one", c.Requests, c.PeakWindow, c.PeakSearch)

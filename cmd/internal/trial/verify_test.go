@@ -94,7 +94,7 @@ func verified(t *testing.T, every bool) {
 	}
 	w.stopWorker()
 	w.stopServer()
-	compare(t, filepath.Join(w.dir, "hubspot.db"), account, "contacts")
+	compareObjects(t, filepath.Join(w.dir, "hubspot.db"), account, "contacts")
 }
 
 // newWeeks is an account with nothing beside it yet.
@@ -103,11 +103,12 @@ func newWeeks(t *testing.T, account *hubspotsim.Account, seed uint64) (w *weeks,
 	w = &weeks{T: t, account: account, client: client, dir: t.TempDir(), pipe: newPipe(seed)}
 	w.source = datastreams.Source{
 		Connection: penstock.Connection{
-			Name: "default", BaseURL: "http://localhost", Lag: virtualLag, Streams: []string{"contacts", "companies", "deals", "owners"},
+			Name: "default", BaseURL: "http://localhost", Lag: virtualLag, Streams: append(types(), "owners", "pipelines", "pipeline_stages"),
 			Schedule: penstock.Schedule{On: true, Every: 5 * time.Minute},
 		},
-		Token: func() (string, error) { return "pat-na1-virtual", nil },
-		Sweep: datastreams.SweepPolicy{Share: 1, Every: sweepEach},
+		Token:   func() (string, error) { return "pat-na1-virtual", nil },
+		Sweep:   datastreams.SweepPolicy{Share: 1, Every: sweepEach},
+		History: map[string][]string{"deals": {"dealstage", "dealname"}},
 	}
 	return w, end
 }

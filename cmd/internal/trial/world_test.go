@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,6 +35,7 @@ type world struct {
 	account *hubspotsim.Account
 	hubspot *httptest.Server
 	flying  atomic.Int64 // pages that the account is answering right now
+	again   atomic.Int64 // objects that were served for sweeps, archived lists and histories, which are read again and again
 	natsDir string
 	nats    *bus.Bus
 	natsAt  string
@@ -52,8 +52,12 @@ const settings = `
 connections:
   - name: default
     token_env: HUBSPOT_ACCESS_TOKEN
-    streams: [contacts, companies, deals, owners]
+    streams: [contacts, companies, deals, owners, pipelines, pipeline_stages]
 `
+
+// sweepEvery is how often the trials sweep everything, as far as the account's
+// limits allow.
+const sweepEvery = "3s"
 
 // build makes the programs once, as they are shipped.
 func build(t *testing.T) string {
@@ -81,13 +85,7 @@ func newWorld(t *testing.T, bin string, o hubspotsim.Options) *world {
 		t: t, bin: bin, dir: filepath.Join(dir, "data"), natsDir: filepath.Join(dir, "nats"), account: account,
 		lag: 3 * time.Second, log: &lines{},
 	}
-	w.hubspot = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/objects/") {
-			w.flying.Add(1)
-			defer w.flying.Add(-1)
-		}
-		account.ServeHTTP(rw, r)
-	}))
+	w.hubspot = httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(w.hubspot.Close)
 	if err := os.WriteFile(filepath.Join(dir, "penstock.yaml"), []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,6 +100,44 @@ func newWorld(t *testing.T, bin string, o hubspotsim.Options) *world {
 	})
 	return w
 }
+
+// serve has the account answer, and counts on the way what it cannot know.
+func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
+	if strings.Contains(r.URL.Path, "/objects/") {
+		w.flying.Add(1)
+		defer w.flying.Add(-1)
+	}
+	query := r.URL.Query()
+	repeats := r.Method == http.MethodGet && query.Has("properties") &&
+		(query.Get("archived") == "true" || !strings.Contains(r.URL.RawQuery, "createdate"))
+	if strings.HasSuffix(r.URL.Path, "/batch/read") && strings.Contains(r.URL.Path, "/objects/") {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // the program was killed
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		repeats = bytes.Contains(body, []byte("propertiesWithHistory"))
+	}
+	if repeats {
+		rw = &counted{ResponseWriter: rw, objects: &w.again}
+	}
+	w.account.ServeHTTP(rw, r)
+}
+
+// counted counts the objects of an answer.
+type counted struct {
+	http.ResponseWriter
+
+	objects *atomic.Int64
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.objects.Add(int64(bytes.Count(b, []byte(`"createdAt":`))))
+	return c.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -167,6 +203,7 @@ func (w *world) env() []string {
 		"PENSTOCK_NATS_URL=nats://" + w.natsAt, "PENSTOCK_DATA_DIR=" + w.dir, "PENSTOCK_LISTEN=" + w.listen,
 		"HUBSPOT_BASE_URL=" + w.hubspot.URL, "HUBSPOT_ACCESS_TOKEN=" + token,
 		"PENSTOCK_LAG=" + w.lag.String(), "PENSTOCK_EVERY=10s", "PENSTOCK_LIST_EVERY=2s", "PENSTOCK_LEASE=3s", "PENSTOCK_LOG_LEVEL=debug",
+		"PENSTOCK_SWEEP=100%", "PENSTOCK_SWEEP_EVERY=" + sweepEvery, "PENSTOCK_HISTORY=" + strings.Join(histories(), ","),
 	}
 }
 
@@ -229,72 +266,6 @@ func (w *world) once(ctx context.Context, method, path string, body any) (int, [
 func (w *world) catchUp(streams ...string) {
 	w.t.Helper()
 	w.ask("POST", "/v1/connections/default/catchups", map[string]any{"streams": append([]string{}, streams...)}, 100*time.Second)
-}
-
-// edits a minute, each by the account itself and by mix.
-const edits = 150
-
-// churn changes the account until stop is called, one kind of change after the
-// other, while the account edits itself besides.
-func (w *world) churn() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 2)
-	go func() { done <- w.account.Churn(ctx, edits) }()
-	go func() { done <- w.mix(ctx) }()
-	return sync.OnceFunc(func() {
-		cancel()
-		if err := errors.Join(<-done, <-done); err != nil {
-			w.t.Error(err)
-		}
-	})
-}
-
-// mix creates, archives, restores, merges and changes contacts in turn.
-func (w *world) mix(ctx context.Context) error {
-	var ids []int64
-	for o := range w.account.Truth("contacts") {
-		if ids = append(ids, o.ID); len(ids) == 600 {
-			break
-		}
-	}
-	ticker := time.NewTicker(time.Minute / edits)
-	defer ticker.Stop()
-	for n := 0; ; n++ {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		if err := w.change(n, ids[n%len(ids)], ids[(n+300)%len(ids)]); err != nil && !errors.Is(err, hubspotsim.ErrNotFound) {
-			return err
-		}
-	}
-}
-
-func (w *world) change(n int, id, other int64) (err error) {
-	switch n % 5 {
-	case 0:
-		_, err = w.account.Create("contacts", map[string]string{"email": fmt.Sprintf("contact-new-%06d@example.com", n)})
-	case 1:
-		err = w.account.Archive("contacts", id)
-	case 2:
-		for o := range w.account.Archived("contacts") {
-			return w.account.Restore("contacts", o.ID)
-		}
-	case 3:
-		_, err = w.account.Merge("contacts", id, other)
-	case 4:
-		err = w.account.Update("contacts", id, map[string]string{"email": fmt.Sprintf("contact-%06d@example.com", n)})
-	}
-	return err
-}
-
-// settle waits until the search index knows everything and the lag has
-// passed, and then has everything read.
-func (w *world) settle() {
-	w.t.Helper()
-	<-time.After(w.lag + 2*time.Second)
-	w.catchUp()
 }
 
 // lines keeps what programs said.

@@ -24,7 +24,7 @@ const DefaultConnection = "default"
 
 // HubSpotSettings say how a worker reads HubSpot.
 type HubSpotSettings struct {
-	Reserve  float64           `name:"reserve" env:"PENSTOCK_RESERVE" default:"0" help:"share of HubSpot's limits to leave to your other tools, from 0 to below 1"`
+	Reserve  *float64          `name:"reserve" env:"PENSTOCK_RESERVE" help:"share of HubSpot's limits to leave to your other tools, from 0 to below 1; when absent, a fifth of the searches alone"`
 	Versions map[string]string `name:"hubspot-versions" env:"HUBSPOT_API_VERSIONS" help:"API version of a family of endpoints, such as objects=v3;owners=v3" placeholder:"FAMILY=VERSION"`
 }
 
@@ -34,9 +34,12 @@ const oauthFamily = "oauth"
 
 // client is what the settings say for a client of HubSpot.
 func (s HubSpotSettings) client() (hubspot.Config, error) {
-	cfg := hubspot.Config{Reserve: s.Reserve, Versions: map[hubspot.Family]string{}}
-	if s.Reserve < 0 || s.Reserve >= 1 {
-		return cfg, Usage("a reserve of %v is not possible: it must lie between 0 and below 1", s.Reserve)
+	cfg := hubspot.Config{Versions: map[hubspot.Family]string{}}
+	if s.Reserve != nil {
+		cfg.Reserve, cfg.AllSearches = *s.Reserve, true
+		if cfg.Reserve < 0 || cfg.Reserve >= 1 {
+			return cfg, Usage("a reserve of %v is not possible: it must lie between 0 and below 1", cfg.Reserve)
+		}
 	}
 	for family, version := range s.Versions {
 		if family == oauthFamily {
