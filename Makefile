@@ -50,7 +50,8 @@ programs:
 
 # Whole schedules in virtual time take the race detector too long: make test
 # runs two of them under it, and this all of them without.
-schedules: ## both services against an account that changes, in virtual time
+schedules: ## seeded schedules: of the pure decisions, and of both services in virtual time
+	CGO_ENABLED=0 go test -count=1 ./internal/cursor ./internal/warehouse -rapid.checks=1000
 	CGO_ENABLED=0 go test -count=1 -run='^TestTheWarehouseEquals' ./cmd/internal/trial
 
 bench: ## measures the main ways
