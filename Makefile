@@ -18,11 +18,11 @@ build: ## the programs, into bin/
 # The tests come last, so that the last lines say how they went.
 test: check programs ## everything that a change must pass
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		echo 'go test -race ./...'; CGO_ENABLED=1 go test -race ./...; \
+		echo 'go test -race ./...'; CGO_ENABLED=1 go test -race -timeout=15m ./...; \
 	elif [ "$${CI:-}" = true ]; then \
 		echo 'no C compiler for the race detector: install gcc' >&2; exit 1; \
 	else \
-		echo 'go test ./... (no C compiler, so without the race detector)'; go test ./...; \
+		echo 'go test ./... (no C compiler, so without the race detector)'; go test -timeout=15m ./...; \
 	fi
 
 check: fmt vet lint

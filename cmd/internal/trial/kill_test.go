@@ -22,6 +22,7 @@ const (
 // over NATS against an account with faults, kills each of them again and
 // again, and compares every value at the end (W1 to W5, B1, Q1).
 func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
+	t.Parallel() // with the other trials, which mostly wait
 	if testing.Short() {
 		t.Skip("kills take two minutes; run without -short")
 	}
