@@ -25,23 +25,26 @@ func (c *connection) look(ctx context.Context) bool {
 		c.logger().Warn("the streams that belong to others are not known yet", "error", err)
 		return false
 	}
-	due, err := c.Store.Due(ctx, time.Now())
+	due, all, err := c.Store.Due(ctx, time.Now())
 	if err != nil {
 		return false
 	}
-	rows := map[string]int64{}
+	rows, deleted := map[string]int64{}, map[string]int64{}
 	for _, t := range tables {
-		rows[t.Stream.Name] = t.Rows
+		rows[t.Stream.Name], deleted[t.Stream.Name] = t.Rows, t.Deleted
 	}
 	var stopped, going []string
 	c.mu.Lock()
+	c.deleted = deleted
 	for _, stream := range c.streams {
 		n := int64(0)
 		for _, wanted := range due[stream.Name] {
 			n += wanted
 		}
-		absent := due[stream.Name][penstock.WantAbsent]
 		sweep := c.lane(laneID{stream.Name, penstock.Sweep})
+		// What was asked for once is absent still, and what was found deleted
+		// since counts as well: a sweep may find it page by page.
+		absent := max(all[stream.Name][penstock.WantAbsent], int64(len(sweep.asked)))
 		held := stops(absent, rows[stream.Name]) && !c.confirmed[stream.Name]
 		switch {
 		case held && sweep.held == 0:
@@ -51,9 +54,10 @@ func (c *connection) look(ctx context.Context) bool {
 		}
 		if sweep.held = 0; held {
 			sweep.held = absent
-			n -= absent
+			n -= due[stream.Name][penstock.WantAbsent]
 		}
-		if absent == 0 && c.confirmed[stream.Name] {
+		if all[stream.Name][penstock.WantAbsent] == 0 && c.confirmed[stream.Name] {
+			sweep.asked = nil
 			going = append(going, stream.Name)
 		}
 		c.lane(laneID{stream.Name, penstock.Named}).due = n > 0 && c.reads(stream)
@@ -202,4 +206,18 @@ func (c *connection) name(ctx context.Context, candidates []penstock.Stream) ([]
 		related = append(related, candidate{asked, s})
 	}
 	return related, nil
+}
+
+// formerFollowers are the streams that belonged to others when they were named.
+// Batches of runs that outlived the process come before anybody has looked at
+// the account again.
+func formerFollowers(names map[string]string) map[string][]string {
+	followers := map[string][]string{}
+	for kind, name := range names {
+		if words := strings.Fields(kind); len(words) > 1 {
+			of := names[words[1]]
+			followers[of] = append(followers[of], name)
+		}
+	}
+	return followers
 }

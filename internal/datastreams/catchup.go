@@ -179,7 +179,7 @@ func (k *catchup) missing(c *connection) []string {
 		for _, name := range stream.Lanes() {
 			l := c.lane(laneID{stream.Name, name})
 			k.countFailure(l)
-			if k.includes(stream.Name) && !skipped && k.wants(stream, l, c.service.listPeriod(stream, name)) {
+			if k.includes(stream.Name) && !skipped && k.wants(stream, l, c.listPeriod(stream, name)) {
 				lanes = append(lanes, fmt.Sprintf("%s (%s)", stream.Name, name))
 			}
 		}

@@ -2,9 +2,11 @@ package datastreams
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"penstock"
+	"penstock/internal/warehouse"
 )
 
 // keepGone is how long the values of rows are kept by default that HubSpot does
@@ -25,17 +27,20 @@ func (c *connection) erases(ctx context.Context) error {
 		if wait = time.Second; !c.loader.claimed.Load() || c.loader.down.Load() != nil {
 			continue
 		}
-		wait = eraseEvery
 		c.mu.Lock()
 		streams := c.discovered
 		c.mu.Unlock()
+		if len(streams) == 0 {
+			continue
+		}
+		wait = eraseEvery
 		for _, stream := range streams {
 			if stream.Family != penstock.Objects {
 				continue
 			}
 			now := time.Now()
 			n, err := c.Store.Erase(ctx, stream.Name, now.Add(-keep), now)
-			if err != nil && ctx.Err() == nil {
+			if err != nil && ctx.Err() == nil && !errors.Is(err, warehouse.ErrNoTable) {
 				c.logger().Warn("the values of gone rows could not be erased yet", "stream", stream.Name, "error", err)
 			}
 			if n > 0 {

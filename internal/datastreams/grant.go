@@ -79,7 +79,7 @@ func (c *connection) due(worker string, stream penstock.Stream, id laneID) (stri
 	if l.current != nil {
 		return "a run is open", endsSoon
 	}
-	asked := c.catchup.wants(stream, l, c.service.listPeriod(stream, id.lane))
+	asked := c.catchup.wants(stream, l, c.listPeriod(stream, id.lane))
 	asked = asked || c.verifying > 0 && id.lane == penstock.Named
 	if !c.running() && !asked {
 		return "stopped", askLater
@@ -120,7 +120,20 @@ func (c *connection) pause(stream penstock.Stream, l *lane, asked bool) time.Dur
 
 // period is how often the lane is read.
 func (c *connection) period(stream penstock.Stream, lane penstock.Lane) time.Duration {
-	return max(c.schedule.Every, c.service.listPeriod(stream, lane))
+	return max(c.schedule.Every, c.listPeriod(stream, lane))
+}
+
+// listShort is how many archived objects are read as often as lists are, ten
+// calls; a longer list is read so much less often.
+const listShort = 1000
+
+// listPeriod is how often at most a list is read whole; the caller holds mu.
+func (c *connection) listPeriod(stream penstock.Stream, lane penstock.Lane) time.Duration {
+	period := c.service.listPeriod(stream, lane)
+	if lane == penstock.Archive {
+		period = min(period*time.Duration(1+c.deleted[stream.Name]/listShort), 24*time.Hour)
+	}
+	return period
 }
 
 // unpaced tells whether the lane goes on as long as there is something to do,
@@ -158,6 +171,10 @@ func (c *connection) prepare(ctx context.Context, stream penstock.Stream, id lan
 	case penstock.Backfill:
 		return c.prepareBackfill(ctx, id, g)
 	case penstock.Named:
+		if !c.look(ctx) { // what a sweep has just found absent may be too much (V5)
+			g.Refused, g.Again = "the warehouse does not say what is wanted", askSoon
+			return g, nil
+		}
 		c.mu.Lock()
 		but := ""
 		if c.lane(laneID{id.stream, penstock.Sweep}).held > 0 {
@@ -165,6 +182,7 @@ func (c *connection) prepare(ctx context.Context, stream penstock.Stream, id lan
 		}
 		c.mu.Unlock()
 		g.Wanted, err = c.Store.Wanted(ctx, id.stream, time.Now(), wantedAtOnce, but)
+		c.noteAsked(id.stream, g.Wanted)
 		if err == nil && len(g.Wanted) == 0 {
 			g.Refused, g.Again = "nothing is wanted", askLater
 		}

@@ -19,6 +19,23 @@ const (
 // that it is so (V5).
 func stops(absent, rows int64) bool { return absent > absentAlways && absent*absentOf > rows }
 
+// noteAsked keeps in mind which keys that the pass of a sweep did not find have
+// been granted: they count for it though they may be answered by now.
+func (c *connection) noteAsked(stream string, wanted []penstock.Want) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sweep := c.lane(laneID{stream, penstock.Sweep})
+	for _, w := range wanted {
+		if w.Reason != penstock.WantAbsent {
+			continue
+		}
+		if sweep.asked == nil {
+			sweep.asked = map[string]bool{}
+		}
+		sweep.asked[w.Key] = true
+	}
+}
+
 // tellHeld shows which sweeps have stopped and which go on. The trouble is the
 // stream's and not a lane's: it is not over when a run of the lane succeeds.
 func (c *connection) tellHeld(ctx context.Context, stopped, going []string, rows map[string]int64) {

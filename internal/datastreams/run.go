@@ -18,14 +18,16 @@ type lane struct {
 	doneAt    time.Time // when the last run that came to its end was granted
 	doneGrant string    // of that run
 	outcome   penstock.Outcome
-	failures  int           // in a row
-	complete  bool          // backfill: nothing is left to read
-	checked   time.Time     // when that was seen
-	due       bool          // named: there are keys to read
-	took      time.Duration // the last run that came to its end
-	held      int64         // sweep: rows that it did not find, too many to go on (V5)
-	swept     time.Time     // sweep: when the last that came to its end had begun, on HubSpot's clock
-	back      time.Duration // settled: how much to go back, after the index proved late
+	failures  int             // in a row
+	complete  bool            // backfill: nothing is left to read
+	checked   time.Time       // when that was seen
+	due       bool            // named: there are keys to read
+	took      time.Duration   // the last run that came to its end
+	asked     map[string]bool // sweep: keys that it did not find and that were granted to be read, of the pass under way
+	passed    int64           // sweep: when that pass began
+	held      int64           // sweep: rows that it did not find, too many to go on (V5)
+	swept     time.Time       // sweep: when the last that came to its end had begun, on HubSpot's clock
+	back      time.Duration   // settled: how much to go back, after the index proved late
 	why       string
 }
 

@@ -210,6 +210,7 @@ type connection struct {
 	discovered []penstock.Stream
 	related    []candidate         // the streams that belong to others
 	followers  map[string][]string // by stream: the names of those that belong to it
+	deleted    map[string]int64    // tombstones by stream, as the warehouse last said
 	verifying  int                 // verifications under way: what they want is read though the schedule is off
 	confirmed  map[string]bool     // streams whose sweeps may go on (V5)
 	lanes      map[laneID]*lane
@@ -255,6 +256,11 @@ func (s *Service) newConnection(ctx context.Context, source Source) (*connection
 	for stream, by := range back {
 		c.lane(laneID{stream, penstock.Settled}).back = by
 	}
+	names, err := s.cfg.Catalog.StreamNames(ctx, source.Name)
+	if err != nil {
+		return nil, err
+	}
+	c.followers = formerFollowers(names)
 	return c, c.recall(ctx)
 }
 

@@ -174,7 +174,11 @@ func (c *connection) unseen(stream penstock.Stream) time.Duration {
 	case c.Sweep.Share == 0:
 		return 0
 	}
-	return 2 * cmp.Or(c.Sweep.Every, sweepOnce)
+	every := cmp.Or(c.Sweep.Every, sweepOnce)
+	if c.Sweep.From != c.Sweep.To {
+		every = max(every, 24*time.Hour) // it begins in its hours only
+	}
+	return 2 * every
 }
 
 // failing tells whether a lane of the stream has come to nothing lately; the

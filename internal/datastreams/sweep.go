@@ -116,9 +116,10 @@ func (c *connection) prepareSweep(ctx context.Context, stream penstock.Stream, g
 	return c.keys(ctx, stream, place, g)
 }
 
-// keys are the objects to read for a stream that belongs to theirs.
+// keys are the objects to read for a stream that belongs to theirs; deleted ones
+// too, whose links may have been left behind.
 func (c *connection) keys(ctx context.Context, stream penstock.Stream, place cursor.Pass, g penstock.Grant) (penstock.Grant, error) {
-	q := warehouse.Query{Stream: stream.Of, Limit: keysAtOnce, Fields: []string{"id"}}
+	q := warehouse.Query{Stream: stream.Of, Limit: keysAtOnce, Fields: []string{"id"}, Deleted: true}
 	if place.After != "" {
 		q.After = penstock.Key{place.After}
 	}
@@ -144,6 +145,9 @@ func (c *connection) sweepWaits(stream penstock.Stream, place cursor.Pass) (why 
 	defer c.mu.Unlock()
 	l := c.lane(laneID{stream.Name, penstock.Sweep})
 	l.swept = moment(place.Swept)
+	if l.passed != place.Began && place.Began != 0 { // another pass
+		l.passed, l.asked = place.Began, nil
+	}
 	of := stream.Name
 	if stream.Of != "" {
 		of = stream.Of

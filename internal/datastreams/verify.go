@@ -93,6 +93,7 @@ func (s *Service) Verify(ctx context.Context, connection string, names []string,
 		c.mu.Unlock()
 	}()
 	var reports []Verification
+	var failed error
 	for _, stream := range streams {
 		v := &verifier{c: c, stream: stream, wanted: map[string]string{}, report: &Verification{
 			Stream: stream.Name, Every: every, Began: time.Now().UTC(), Unknown: []string{},
@@ -110,10 +111,13 @@ func (s *Service) Verify(ctx context.Context, connection string, names []string,
 		}
 		reports = append(reports, *v.report)
 		if err != nil {
-			return reports, fmt.Errorf("verify %s: %w", stream.Name, err)
+			failed = errors.Join(failed, fmt.Errorf("verify %s: %w", stream.Name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return reports, nil
+	return reports, failed
 }
 
 // verifiable are the streams of the names, or all that have tables.
@@ -123,7 +127,12 @@ func (c *connection) verifiable(ctx context.Context, names []string) ([]penstock
 		return nil, fmt.Errorf("the warehouse does not answer: %w", err)
 	}
 	var streams []penstock.Stream
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, t := range tables {
+		if t.Stream.Of == "" && !c.Chosen(t.Stream.Name) || t.Stream.Of != "" && !c.relates(t.Stream) {
+			continue // nothing that differs would be read
+		}
 		if len(names) == 0 || slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, t.Stream.Name) }) {
 			streams = append(streams, t.Stream)
 		}
@@ -313,15 +322,17 @@ func (c *connection) verifies(ctx context.Context) error {
 		return nil
 	}
 	for sleep(ctx, verifyLook) {
-		last, err := c.service.Verifications(ctx, c.Name, 0, 1)
 		c.mu.Lock()
 		idle := !c.running() || c.verifying > 0 || len(c.streams) == 0
 		c.mu.Unlock()
-		recent := err == nil && len(last) > 0 && time.Since(last[0].Began) < every
-		if err != nil || idle || recent || !c.allLoaded() {
+		if idle || !c.allLoaded() {
 			continue
 		}
-		reports, err := c.service.Verify(ctx, c.Name, nil, false)
+		due, err := c.unverified(ctx, every)
+		if err != nil || len(due) == 0 {
+			continue
+		}
+		reports, err := c.service.Verify(ctx, c.Name, due, false)
 		if err != nil && ctx.Err() == nil {
 			c.logger().Warn("a verification did not come to its end; it is tried again", "error", err)
 			sleep(ctx, min(every, time.Hour))
@@ -334,6 +345,28 @@ func (c *connection) verifies(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// unverified are the streams that were not compared, to the end, for so long.
+func (c *connection) unverified(ctx context.Context, since time.Duration) ([]string, error) {
+	streams, err := c.verifiable(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := c.service.Verifications(ctx, c.Name, 0, 1000)
+	if err != nil {
+		return nil, err
+	}
+	var due []string
+	for _, s := range streams {
+		recent := func(v Verification) bool {
+			return v.Stream == s.Name && !v.Ended.IsZero() && time.Since(v.Began) < since
+		}
+		if !slices.ContainsFunc(reports, recent) {
+			due = append(due, s.Name)
+		}
+	}
+	return due, nil
 }
 
 // verifyLook is how often it is looked whether a verification is due.

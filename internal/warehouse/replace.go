@@ -71,6 +71,9 @@ func replacePut(dated bool, old *Standing, new Arrival) Action {
 	if old.Why == penstock.Erased && (new.Via != penstock.ByID || new.Why != penstock.Live && !old.Untrusted) {
 		return Drop
 	}
+	if old.Untrusted && new.Via == penstock.BySearch {
+		return Want // neither of them can be trusted
+	}
 	if old.Untrusted {
 		return Write
 	}

@@ -104,7 +104,7 @@ func TestReplacing(t *testing.T) {
 		"a bare fill from before a tombstone":           {with(penstock.Archived), bare(10, 4), warehouse.Nothing},
 		"a bare fill of nothing":                        {nil, bare(10, 4), warehouse.Want},
 		"a whole read of an untrusted row":              {untrusted(penstock.Live), put(penstock.ByList, 10, 5), warehouse.Write},
-		"a search hit of an untrusted row":              {untrusted(penstock.Archived), put(penstock.BySearch, 10, 5), warehouse.Write},
+		"a search hit of an untrusted row":              {untrusted(penstock.Archived), put(penstock.BySearch, 10, 5), warehouse.Want},
 		"a list of an untrusted erased row":             {untrusted(penstock.Erased), put(penstock.ByList, 10, 5), warehouse.Drop},
 		"an untrusted erased row is read as archived":   {untrusted(penstock.Erased), of(penstock.Put, 10, 5, penstock.Archived), warehouse.Write},
 		"an untrusted row is merged as it says":         {untrusted(penstock.Merged), of(penstock.Bury, 10, 5, penstock.Merged), warehouse.Write},

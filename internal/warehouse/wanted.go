@@ -48,11 +48,16 @@ func Buries(stream penstock.Stream) bool {
 	return stream.Family == penstock.Associations
 }
 
-// Follows tells whether the streams that belong to a batch's objects want those
-// that it writes. The backfill's they read by themselves, all of them, once.
-func Follows(b *penstock.Batch) bool {
-	return b.Stream.Family == penstock.Objects && b.Lane != penstock.Backfill
+// Follows tells whether the streams that belong to a batch's objects want one
+// that it writes. What a backfill brings for the first time they read by
+// themselves, all of it, once; not so what replaces a standing row.
+func Follows(b *penstock.Batch, stood bool) bool {
+	return b.Stream.Family == penstock.Objects && (b.Lane != penstock.Backfill || stood)
 }
+
+// Answers tells whether an observation answers that its key is wanted. A search
+// hit does not: it may be older than what was asked for.
+func Answers(new Arrival) bool { return new.Op != penstock.Put || new.Via != penstock.BySearch }
 
 // MakesTable tells whether the batch's table is made with it if there is none.
 // That of links comes with the first row: most pairs of types have no links.

@@ -50,8 +50,9 @@ type Store interface {
 	// the reason but are left out; an empty one leaves none out.
 	Wanted(ctx context.Context, stream string, now time.Time, limit int, but string) ([]penstock.Want, error)
 
-	// Due counts the keys that are due, by stream and reason.
-	Due(ctx context.Context, now time.Time) (map[string]map[string]int64, error)
+	// Due counts the wanted keys by stream and reason: those that are due, and
+	// all.
+	Due(ctx context.Context, now time.Time) (due, all map[string]map[string]int64, err error)
 
 	// Tables describes every table, by stream name.
 	Tables(ctx context.Context) ([]TableState, error)

@@ -134,6 +134,11 @@ func (r *run) links() error {
 			return l.keepHand(err, func() error { return l.send(draft{after: l.cursorNow()}) })
 		}
 		waiting, l.again = l.again, nil
+		if len(waiting) > 0 && l.rows > 0 { // what their first reading has said must not share a batch with the second's inventory
+			if err := l.send(draft{after: l.cursorNow()}); err != nil {
+				return err
+			}
+		}
 	}
 	for _, o := range waiting {
 		l.doubt(o.id, o.asked)

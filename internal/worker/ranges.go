@@ -214,7 +214,8 @@ func (b *backfill) largest(by penstock.Via) *run {
 		if waits { // longer than search takes, however little is left
 			left = max(left, 0) + leastToSearch
 		}
-		if !r.busy && (!r.uncut || waits) && left >= least && (r.hungry.Load() || len(b.active) == 1) {
+		// Before its first page nobody knows whether cursors are ids.
+		if r.after.Load() > 0 && !r.busy && (!r.uncut || waits) && left >= least && (r.hungry.Load() || len(b.active) == 1) {
 			best, least = r, left
 		}
 	}

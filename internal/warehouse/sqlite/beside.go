@@ -39,7 +39,7 @@ func (a *applying) forgetSeen(in *arriving) error {
 
 // answered removes the want that the observation answers.
 func (a *applying) answered(in *arriving) error {
-	if !a.table.wanted {
+	if !a.table.wanted || !warehouse.Answers(in.Arrival) {
 		return nil
 	}
 	return a.unwant(a.record.key(in.row).Text(), in.Stamp)
@@ -87,7 +87,7 @@ func (a *applying) wants() error {
 // follow has the streams that belong to the object that was just written read
 // it too.
 func (a *applying) follow(in *arriving) error {
-	if len(a.at.Followers) == 0 || !warehouse.Follows(a.batch) {
+	if len(a.at.Followers) == 0 || !warehouse.Follows(a.batch, in.old != nil) {
 		return nil
 	}
 	w := penstock.Want{Key: a.record.key(in.row).Text(), Reason: penstock.WantChanged, Stamp: in.Stamp}
@@ -122,8 +122,9 @@ func (a *applying) doubt(in *arriving) error {
 	a.table.wanted = true
 	return a.conn.exec(`INSERT INTO _penstock_wanted (stream, key, reason, stamp, since, missed, asked)
 		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?5) ON CONFLICT DO UPDATE
-		SET reason = excluded.reason, stamp = max(stamp, excluded.stamp), missed = excluded.missed, asked = excluded.asked`,
-		a.table.stream.Name, key, penstock.WantDoubt, in.Stamp, a.at.Now.UnixMilli(), in.Updated)
+		SET reason = CASE reason WHEN ?7 THEN reason ELSE excluded.reason END, stamp = max(stamp, excluded.stamp),
+			missed = excluded.missed, asked = excluded.asked`,
+		a.table.stream.Name, key, penstock.WantDoubt, in.Stamp, a.at.Now.UnixMilli(), in.Updated, penstock.WantAbsent)
 }
 
 // gone makes the row a tombstone since the moment it was first not found.

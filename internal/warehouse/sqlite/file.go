@@ -44,6 +44,7 @@ func openWriter(path string) (*conn, error) {
 		"synchronous = FULL", // in WAL mode: COMMIT returns after the log is on disk
 		"cache_size = " + writerCache,
 		"wal_autocheckpoint = 4000",
+		"secure_delete = ON",
 		"journal_size_limit = 67108864",
 	} {
 		if err := c.exec("PRAGMA " + pragma); err != nil {

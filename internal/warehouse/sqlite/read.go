@@ -166,24 +166,26 @@ func (s *Store) Wanted(ctx context.Context, stream string, now time.Time, limit 
 	return wants, nil
 }
 
-// Due counts the keys that are due, by stream and reason.
-func (s *Store) Due(ctx context.Context, now time.Time) (map[string]map[string]int64, error) {
-	due := map[string]map[string]int64{}
-	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
-		return query(conn, `SELECT stream, reason, count(*) FROM _penstock_wanted WHERE asked <= ?1 GROUP BY stream, reason`,
+// Due counts the wanted keys by stream and reason: those that are due, and all.
+func (s *Store) Due(ctx context.Context, now time.Time) (due, all map[string]map[string]int64, err error) {
+	due, all = map[string]map[string]int64{}, map[string]map[string]int64{}
+	err = s.lookups.read(ctx, func(conn *sqlite.Conn) error {
+		return query(conn, `SELECT stream, reason, count(*) FILTER (WHERE asked <= ?1), count(*) FROM _penstock_wanted GROUP BY stream, reason`,
 			func(row *sqlite.Stmt) error {
-				stream := row.ColumnText(0)
-				if due[stream] == nil {
-					due[stream] = map[string]int64{}
+				for i, counts := range []map[string]map[string]int64{due, all} {
+					stream := row.ColumnText(0)
+					if counts[stream] == nil {
+						counts[stream] = map[string]int64{}
+					}
+					counts[stream][row.ColumnText(1)] = row.ColumnInt64(2 + i)
 				}
-				due[stream][row.ColumnText(1)] = row.ColumnInt64(2)
 				return nil
 			}, now.Add(-warehouse.GoneAfter).UnixMilli())
 	})
 	if err != nil {
-		return nil, fmt.Errorf("count wanted ids in %s: %w", s.path, err)
+		return nil, nil, fmt.Errorf("count wanted ids in %s: %w", s.path, err)
 	}
-	return due, nil
+	return due, all, nil
 }
 
 // Rejects lists rejects in the order of stream, key and property. A place is

@@ -383,8 +383,8 @@ func (h *randomHistory) answers(s warehouse.Store) []string {
 		wants, err := s.Wanted(ctx, stream, time.UnixMilli(at(h.seconds)), 2, penstock.WantDoubt)
 		say(err, "but doubts ", wants)
 	}
-	due, err := s.Due(ctx, time.UnixMilli(at(h.seconds)))
-	say(err, "due ", fmt.Sprint(due))
+	due, all, err := s.Due(ctx, time.UnixMilli(at(h.seconds)))
+	say(err, "due ", fmt.Sprint(due, all))
 	place := ""
 	for range 100 {
 		rejects, next, err := s.Rejects(ctx, "", place, 2)

@@ -225,19 +225,20 @@ func (m *Model) Wanted(_ context.Context, stream string, now time.Time, limit in
 	return wants, nil
 }
 
-// Due counts the keys that are due, by stream and reason.
-func (m *Model) Due(_ context.Context, now time.Time) (map[string]map[string]int64, error) {
-	due := map[string]map[string]int64{}
+// Due counts the wanted keys by stream and reason: those that are due, and all.
+func (m *Model) Due(_ context.Context, now time.Time) (due, all map[string]map[string]int64, err error) {
+	due, all = map[string]map[string]int64{}, map[string]map[string]int64{}
 	for e, w := range m.view().wanted {
-		if !w.due(now) {
-			continue
+		if all[e.stream] == nil {
+			due[e.stream], all[e.stream] = map[string]int64{}, map[string]int64{}
 		}
-		if due[e.stream] == nil {
-			due[e.stream] = map[string]int64{}
+		all[e.stream][w.Reason]++
+		due[e.stream][w.Reason] += 0
+		if w.due(now) {
+			due[e.stream][w.Reason]++
 		}
-		due[e.stream][w.Reason]++
 	}
-	return due, nil
+	return due, all, nil
 }
 
 // due tells whether the key is to be read now.

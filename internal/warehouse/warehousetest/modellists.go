@@ -116,8 +116,8 @@ func (m *modelBatch) want(stream string, w penstock.Want) {
 }
 
 // follow has the object's followers read it too.
-func (m *modelBatch) follow(key string, stamp int64) {
-	if !warehouse.Follows(m.batch) {
+func (m *modelBatch) follow(key string, stamp int64, stood bool) {
+	if !warehouse.Follows(m.batch, stood) {
 		return
 	}
 	for _, follower := range m.at.Followers[m.table.stream.Name] {
@@ -131,14 +131,18 @@ func (m *modelBatch) doubt(old *modelRow, new warehouse.Arrival) {
 	if warehouse.GoneNow(w.missed, new.Updated) {
 		delete(m.wanted, e)
 		m.entomb(old, w.missed, new.Stamp)
-		m.follow(e.key, new.Stamp)
+		m.follow(e.key, new.Stamp, true)
 		return
 	}
 	if !wanted {
 		w.since = m.at.Now.UnixMilli()
 	}
 	if w.missed == 0 {
-		w.Want = penstock.Want{Key: e.key, Reason: penstock.WantDoubt, Stamp: max(w.Stamp, new.Stamp)}
+		reason := penstock.WantDoubt
+		if w.Reason == penstock.WantAbsent {
+			reason = w.Reason // so many of these stop a sweep, asked for or not (V5)
+		}
+		w.Want = penstock.Want{Key: e.key, Reason: reason, Stamp: max(w.Stamp, new.Stamp)}
 		w.missed = new.Updated
 		m.count.Wanted++
 	}

@@ -64,7 +64,7 @@ func (m *modelBatch) row(r arriving) {
 			m.count.Superseded++
 		}
 	}
-	if new.Op != penstock.Fill {
+	if new.Op != penstock.Fill && warehouse.Answers(new) {
 		m.answered(text, new.Stamp)
 	}
 }
@@ -141,7 +141,7 @@ func (m *modelBatch) write(r arriving, old *modelRow) {
 		off = old.off()
 	}
 	row.reprint(off)
-	m.follow(r.key.Text(), new.Stamp)
+	m.follow(r.key.Text(), new.Stamp, old != nil)
 	m.table.rows[r.key.Text()] = row
 	if new.Op == penstock.Put {
 		m.rowRejects(r, new.Op)

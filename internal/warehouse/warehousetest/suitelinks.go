@@ -124,11 +124,13 @@ var links = []promise{
 		b.same("links wanted of the gone", b.wantedOf("contacts_companies", 0), "1@9 "+penstock.WantChanged, want[1])
 		b.same("others wanted", b.wantedOf("nobody", 0))
 	}},
-	{"TheBackfillsObjectsAreNotWantedByFollowers", func(b *bench) {
+	{"OfABackfillsObjectsFollowersWantWhatItReplaces", func(b *bench) {
 		b.followed()
 		b.run = backfill("grant", 0, "")
 		b.load(contact().Put(1, at(1), 1, "A"))
 		b.same("links wanted", b.wantedOf("contacts_companies", 0))
+		b.load(contact().Put(1, at(2), 2, "B").Put(2, at(2), 2, "new"))
+		b.same("links wanted after a change", b.wantedOf("contacts_companies", 0), "1@2 "+penstock.WantChanged)
 	}},
 	{"AnInventoryOfAnObjectAnswersItsWant", func(b *bench) {
 		b.followed()

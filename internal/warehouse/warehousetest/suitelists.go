@@ -113,15 +113,29 @@ var lists = []promise{
 	{"WantsAreCountedByReason", func(b *bench) {
 		b.load(contact().Put(1, at(1), 1, "A").Put(2, at(1), 1, "A").Want("8", 1).Want("9", 1))
 		b.load(contact().Put(1, at(1), 2, "A").Inventory(0, 0, 2))
-		due, err := b.store.Due(b.Context(), b.at.Now)
-		want := map[string]map[string]int64{"contacts": {penstock.WantDoubt: 2, penstock.WantAbsent: 1}}
+		b.load(contact().Missing(2, at(9), 3))
+		due, all, err := b.store.Due(b.Context(), b.at.Now)
+		want := map[string]map[string]int64{"contacts": {penstock.WantDoubt: 2, penstock.WantAbsent: 0}}
 		if err != nil || !reflect.DeepEqual(due, want) {
 			b.Errorf("due are %v, %v; want %v", due, err, want)
 		}
-		wants, err := b.store.Wanted(b.Context(), "contacts", b.at.Now, 10, penstock.WantDoubt)
+		want["contacts"][penstock.WantAbsent] = 1 // it was asked for, but is absent still (V5)
+		if !reflect.DeepEqual(all, want) {
+			b.Errorf("wanted are %v; want %v", all, want)
+		}
+		wants, err := b.store.Wanted(b.Context(), "contacts", b.at.Now.Add(2*time.Hour), 10, penstock.WantDoubt)
 		if err != nil || len(wants) != 1 || wants[0].Key != "2" {
 			b.Errorf("but the doubts %+v are wanted, %v", wants, err)
 		}
+	}},
+	{"ASearchHitAnswersNoWant", func(b *bench) {
+		b.load(contact().Put(1, at(5), 1, "A").Want("1", 2).Want("7", 2))
+		b.load(NewBatch(Contacts(), text("v")).Add(
+			Row{Via: penstock.BySearch, ID: 1, Updated: at(4), Stamp: 3, Values: []any{"old"}},
+			Row{Via: penstock.BySearch, ID: 7, Updated: at(4), Stamp: 3, Values: []any{"new"}},
+		))
+		b.same("rows", b.table("contacts", "id", "v"), "1 A", "7 new")
+		b.same("wanted", b.wanted(9), "1@2 "+penstock.WantDoubt, "7@2 "+penstock.WantDoubt)
 	}},
 	{"UndatedRowsAreOrderedByStampAlone", func(b *bench) {
 		owner := func(updated, stamp int64, v string) *Builder {
