@@ -12,7 +12,7 @@ import (
 )
 
 // edits a minute, each by the account itself and by mix.
-const edits = 150
+const edits = 100
 
 // churn changes the account until stop is called, one kind of change after the
 // other, while the account edits itself besides.

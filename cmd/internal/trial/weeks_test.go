@@ -35,6 +35,7 @@ func TestTheWarehouseEqualsTheAccountAfterAQuietTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("virtual hours take a minute; run without -short")
 	}
+	t.Parallel()
 	first := uint64(time.Now().UnixNano())
 	n := schedules
 	if raced {
