@@ -3,6 +3,7 @@ package datastreams_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,6 +172,109 @@ func TestOnlyTheChosenPairsAndHistoriesAreRead(t *testing.T) {
 		reply := k.live(3 * time.Second)
 		if got := named(reply.Streams); !slices.Equal(got, []string{"contacts_contacts", "contacts_history"}) {
 			t.Errorf("there are %v", got)
+		}
+	})
+}
+
+func TestV5HoldsRightAfterARestart(t *testing.T) {
+	sweeping(t, func(w *world, k *worker) {
+		k.fill(900)
+		k.sweep(102, 900)
+		w.restart()
+		k = w.worker("a")
+		if g := k.ask(warehousetest.Contacts(), penstock.Named); g.Token != "" {
+			t.Errorf("%d keys were granted before anybody was asked (V5)", len(g.Wanted))
+		}
+	})
+}
+
+func TestV5HoldsFromTheBatchThatMissesTooMuch(t *testing.T) {
+	sweeping(t, func(w *world, k *worker) {
+		k.fill(900)
+		k.stamp += 10
+		r := k.granted(warehousetest.Contacts(), penstock.Sweep)
+		b := contacts().Inventory(0, 0, k.stamp)
+		for id := int64(500); id <= 900; id++ {
+			b.Fill(id, 1000, k.stamp, "v")
+		}
+		b.Batch.After = cursor.Pass{Began: 1, After: "901"}.Cursor()
+		k.bus.queue.publish(&message{batch: r.next(b)})
+		pass(500 * time.Millisecond) // sooner than anybody looks
+		k.beat()
+		if g := k.ask(warehousetest.Contacts(), penstock.Named); g.Token != "" {
+			t.Errorf("%d keys were granted before anybody was asked (V5)", len(g.Wanted))
+		}
+	})
+}
+
+// TestV5HoldsThoughASweepMissesPageByPage has each page miss most of what it
+// should name, and each key that is missed asked for at once and not found.
+func TestV5HoldsThoughASweepMissesPageByPage(t *testing.T) {
+	sweeping(t, func(w *world, k *worker) {
+		const rows = 8000
+		k.fill(rows)
+		asked := 0
+		r := k.granted(warehousetest.Contacts(), penstock.Sweep)
+		for first := int64(1); first <= rows; first += 100 {
+			k.stamp += 10
+			b := contacts().Inventory(first, first+100, k.stamp)
+			for id := first + 60; id < first+100; id++ {
+				b.Fill(id, 1000, k.stamp, "v")
+			}
+			b.Batch.After = cursor.Pass{Began: 1, After: "1"}.Cursor()
+			k.bus.queue.publish(&message{batch: r.next(b)})
+			k.live(time.Second)
+			asked += k.notFound()
+		}
+		if asked > rows/20+100 || len(w.troubles(true)) != 1 {
+			t.Errorf("%d of %d were asked for; troubles %+v", asked, rows, w.troubles(true))
+		}
+	})
+}
+
+// notFound does a run of the named lane, if there is one, in which HubSpot
+// knows none of the contacts; it returns how many.
+func (k *worker) notFound() int {
+	k.Helper()
+	g := k.ask(warehousetest.Contacts(), penstock.Named)
+	if g.Token == "" {
+		return 0
+	}
+	r := &granted{k: k, grant: g, rng: &warehousetest.Range{Lane: penstock.Named, Grant: g.Token}}
+	for _, h := range g.Heads {
+		r.rng.Cursor = h.Cursor
+	}
+	k.runs = append(k.runs, r)
+	k.stamp++
+	b := contacts()
+	for _, want := range g.Wanted {
+		id, err := strconv.ParseInt(want.Key, 10, 64)
+		if err != nil {
+			k.Fatal(err)
+		}
+		b.Missing(id, time.Now().UnixMilli(), k.stamp)
+	}
+	k.bus.queue.publish(&message{batch: r.next(b)})
+	synctest.Wait()
+	r.tell(penstock.Done)
+	k.live(time.Second)
+	return len(g.Wanted)
+}
+
+func TestWhatIsLoadedRightAfterARestartIsFollowed(t *testing.T) {
+	inBubble(t, func(w *world) {
+		k := w.worker("a")
+		k.fill(3)
+		k.live(3 * time.Second)
+		run := k.granted(warehousetest.Contacts(), penstock.Archive)
+		m := &message{batch: run.next(contacts().Put(2, 5000, k.stamp+5, "changed"))}
+		w.end()
+		w.start()
+		k.bus.queue.publish(m) // nobody has looked at the account since
+		pass(3 * time.Second)
+		_, all, err := w.store.Due(w.Context(), time.Now())
+		if err != nil || all["contacts_contacts"][penstock.WantChanged] != 1 {
+			t.Errorf("wanted are %v, %v", all, err)
 		}
 	})
 }

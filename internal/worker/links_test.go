@@ -426,3 +426,29 @@ func TestLinksThatMayNotBeReadOrCannotBeAreSkipped(t *testing.T) {
 		}
 	})
 }
+
+// TestALinkRemovedWhileASmallObjectIsReadAgainIsGone begins an object again whose
+// first reading is still in hand: what that has read must not pass for what the
+// second names.
+func TestALinkRemovedWhileASmallObjectIsReadAgainIsGone(t *testing.T) {
+	linking(t, 300, 45, func(w *world) {
+		hub := w.companies()[0]
+		first := w.staffOf(hub)[0]
+		broken := false
+		w.withoutMore(hub, func() bool {
+			if !broken {
+				w.unlink(hub, first)
+				broken = true
+				return true
+			}
+			return false
+		})
+		w.wants(staff(), hub)
+		w.ends(w.run(staff(), penstock.Named, penstock.Grant{}), penstock.Done)
+		for _, row := range w.table("companies_contacts", "from_id", "to_id", "_deleted_why") {
+			if strings.HasPrefix(row, fmt.Sprint(hub, " ", first, " ")) && !strings.Contains(row, "gone") {
+				w.Errorf("the link that was removed stands as %q", row)
+			}
+		}
+	})
+}
