@@ -49,7 +49,7 @@ lint:
 programs:
 	CGO_ENABLED=0 go build ./...
 
-# The race detector watches two of the schedules in virtual time and none of the
+# The race detector watches one of the schedules in virtual time and none of the
 # trials, whose programs are processes of their own: all run here without it.
 trials: ## kills, disasters, and seeded schedules of the pure decisions and of both services
 	CGO_ENABLED=0 go test -count=1 ./internal/cursor ./internal/warehouse -rapid.checks=1000

@@ -21,10 +21,10 @@ const (
 	sweepEach  = time.Hour
 )
 
-// How many seeded schedules a test runs, and how many beside the race detector.
+// How many seeded schedules a test runs, and how many under the race detector.
 const (
 	schedules      = 20
-	schedulesRaced = 2
+	schedulesRaced = 1
 )
 
 // TestTheWarehouseEqualsTheAccountAfterAQuietTime runs both services against
