@@ -27,7 +27,6 @@ func quiet(contacts int) hubspotsim.Options {
 // TestDisastersLoseNothing wipes the bus, and restores yesterday's catalog and
 // yesterday's warehouse, each under a running sync.
 func TestDisastersLoseNothing(t *testing.T) {
-	t.Parallel() // with the other trials, which mostly wait
 	if testing.Short() {
 		t.Skip("takes a minute; run without -short")
 	}
@@ -124,7 +123,6 @@ func (w *world) copyDatabase(from, to string) {
 // millisecond and one object faster than the search index follows, while
 // others are created, archived, restored and merged, all while they are read.
 func TestChangesWhileReadAreRightOnceTheLagHasPassed(t *testing.T) {
-	t.Parallel() // with the other trials, which mostly wait
 	if testing.Short() {
 		t.Skip("takes a minute; run without -short")
 	}
