@@ -18,7 +18,7 @@ import (
 const pageTries = 4
 
 // fetchAhead is how many pages wait for the decoder at most.
-const fetchAhead = 3
+const fetchAhead = 2
 
 // errBadPage says that an answer was whole but not what it should be.
 var errBadPage = errors.New("HubSpot's answer cannot be read")

@@ -26,6 +26,7 @@ const (
 	backfillsAtOnce = 3
 	archivesAtOnce  = 2
 	sweepsAtOnce    = 2
+	linksAtOnce     = 3 // sweeps of links and histories, whose first is their first load
 	othersAtOnce    = 6
 )
 
@@ -62,6 +63,7 @@ type holder struct {
 	backfills chan struct{}
 	archives  chan struct{}
 	sweeps    chan struct{}
+	links     chan struct{}
 	others    chan struct{}
 
 	holding   context.Context // while the account is held
@@ -74,6 +76,7 @@ func newHolder(w *Worker, name string) *holder {
 		wake: make(chan struct{}), more: make(chan []penstock.Stream, 1), wanted: map[string]chan struct{}{},
 		runs: map[string]*run{}, memories: map[string]*memory{},
 		backfills: make(chan struct{}, backfillsAtOnce), archives: make(chan struct{}, archivesAtOnce), sweeps: make(chan struct{}, sweepsAtOnce),
+		links:  make(chan struct{}, linksAtOnce),
 		others: make(chan struct{}, othersAtOnce), questions: make(chan struct{}, questionsAtOnce),
 	}
 	h.shared.Store(&account{quota: hubspot.NewAccountQuota()})

@@ -24,7 +24,9 @@ func (h *holder) keep(ctx context.Context, stream penstock.Stream, lane penstock
 	case penstock.Archive:
 		slots = h.archives
 	case penstock.Sweep:
-		slots = h.sweeps
+		if slots = h.sweeps; stream.Of != "" {
+			slots = h.links
+		}
 	}
 	ctx = hubspot.WithPriority(ctx, lane.Priority())
 	ctx = hubspot.WithLabel(ctx, hubspot.Label{Stream: stream.Name, Lane: string(lane)})

@@ -19,7 +19,7 @@ import (
 // The bounds of a batch in the making: rows are penstock.MaxBatchRows.
 const (
 	batchBytes  = 1536 << 10 // uncompressed; about a third of it on the bus
-	batchWithin = 500 * time.Millisecond
+	batchWithin = 200 * time.Millisecond
 )
 
 var (

@@ -70,7 +70,7 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 func account(seed uint64) hubspotsim.Options {
 	return hubspotsim.Options{
 		Seed: seed, Hostile: true, Latency: 60 * time.Millisecond, Jitter: 40 * time.Millisecond, IndexLag: time.Second, Window: 190,
-		Counts:     map[string]int{"contacts": 16000, "companies": 8000, "deals": 6000},
+		Counts:     map[string]int{"contacts": 12000, "companies": 6000, "deals": 5000},
 		Properties: map[string]int{"contacts": 25, "companies": 25, "deals": 25},
 		Faults:     hubspotsim.Faults{Rate: 0.05, Seed: seed, Stall: time.Second},
 	}
