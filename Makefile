@@ -49,8 +49,8 @@ lint:
 programs:
 	CGO_ENABLED=0 go build ./...
 
-# The race detector watches one of the schedules in virtual time and none of the
-# trials, whose programs are processes of their own: all run here without it.
+# The race detector does not watch the schedules in virtual time, for which it
+# takes minutes each, nor the trials, whose programs are processes of their own.
 trials: ## kills, disasters, and seeded schedules of the pure decisions and of both services
 	CGO_ENABLED=0 go test -count=1 ./internal/cursor ./internal/warehouse -rapid.checks=1000
 	CGO_ENABLED=0 go test -count=1 -timeout=15m ./cmd/internal/trial

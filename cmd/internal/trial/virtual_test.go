@@ -21,6 +21,12 @@ import (
 	"penstock/internal/worker"
 )
 
+// How both services are set in virtual time.
+const (
+	virtualLag = time.Hour
+	sweepEach  = time.Hour
+)
+
 // errAway is what a process hears whose counterpart is not there.
 var errAway = errors.New("nobody answers")
 

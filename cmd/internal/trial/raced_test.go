@@ -1,6 +1,0 @@
-//go:build race
-
-package trial_test
-
-// raced tells whether the race detector watches, which makes virtual time slow.
-const raced = true
