@@ -1,9 +1,6 @@
 package worker
 
 import (
-	"context"
-	"fmt"
-
 	"penstock"
 	"penstock/internal/cursor"
 	"penstock/internal/hubspot"
@@ -26,7 +23,12 @@ func (r *run) searchRange(place cursor.Pass) (cursor.Pass, error) {
 			continue
 		default:
 		}
-		hits, done, err := r.rangeHits(place, walk)
+		hits, done, err := r.nextHits(walk, func(after string) (*hubspot.Hits, error) {
+			return r.h.client.Search(r.ctx, hubspot.SearchRequest{
+				Type: r.stream.ObjectType, Modified: modified(r.stream), AfterID: after, BelowID: place.Below,
+				Limit: hubspot.MaxSearch, Properties: r.ask,
+			})
+		})
 		if err != nil || done {
 			return place.To(""), err
 		}
@@ -56,35 +58,4 @@ func (r *run) leave(s splitting, place cursor.Pass) (cursor.Pass, error) {
 		s.answer <- cut
 	}
 	return rest, err
-}
-
-// rangeHits is the next page of the range. A page that makes no progress, or
-// cannot be read, is asked for again.
-func (r *run) rangeHits(place cursor.Pass, walk *cursor.Walk) (*hubspot.Hits, bool, error) {
-	for tries := 0; ; tries++ {
-		hits, err := r.h.client.Search(r.ctx, hubspot.SearchRequest{
-			Type: r.stream.ObjectType, Modified: modified(r.stream), AfterID: walk.Last(), BelowID: place.Below,
-			Limit: hubspot.MaxSearch, Properties: r.ask,
-		})
-		if err != nil {
-			return nil, false, err
-		}
-		ids := make([]string, len(hits.IDs))
-		for i, hit := range hits.IDs {
-			ids[i] = hit.ID
-		}
-		done, err := walk.Take(ids, hits.Total)
-		if done && hits.More {
-			done, err = false, cursor.ErrNoProgress
-		}
-		if err == nil {
-			return hits, done, nil
-		}
-		if tries == searchTries {
-			return nil, false, fmt.Errorf("search %s: %w", r.stream.Name, err)
-		}
-		if !sleep(r.ctx, retryFirst<<tries) {
-			return nil, false, context.Cause(r.ctx)
-		}
-	}
 }

@@ -100,7 +100,9 @@ func (r *run) window(w cursor.Window, at func(id string) draft) error {
 	walk := cursor.From(w.ID)
 	r.total.Store(0)
 	for {
-		hits, done, err := r.hits(w, walk)
+		hits, done, err := r.nextHits(walk, func(after string) (*hubspot.Hits, error) {
+			return r.search(w, after, hubspot.MaxSearch)
+		})
 		if err != nil || done {
 			return err
 		}
@@ -119,11 +121,11 @@ func (r *run) window(w cursor.Window, at func(id string) draft) error {
 	}
 }
 
-// hits is the next page of the window. A page that makes no progress is asked
-// for again.
-func (r *run) hits(w cursor.Window, walk *cursor.Walk) (*hubspot.Hits, bool, error) {
+// nextHits is the next page of a walk, as ask asks for it behind an id. A page
+// that makes no progress is asked for again.
+func (r *run) nextHits(walk *cursor.Walk, ask func(after string) (*hubspot.Hits, error)) (*hubspot.Hits, bool, error) {
 	for tries := 0; ; tries++ {
-		hits, err := r.search(w, walk.Last(), hubspot.MaxSearch)
+		hits, err := ask(walk.Last())
 		if err != nil {
 			return nil, false, err
 		}
