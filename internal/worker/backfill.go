@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"penstock"
 	"penstock/internal/cursor"
@@ -24,7 +25,7 @@ func (r *run) backfill() error {
 		return nil
 	}
 	r.narrow(left)
-	b := &backfill{run: r, places: map[int64]cursor.Pass{}, searching: map[*run]bool{}, refused: map[*run]int64{}}
+	b := &backfill{run: r, began: time.Now(), places: map[int64]cursor.Pass{}, searching: map[*run]bool{}, refused: map[*run]int64{}}
 	b.change.L = &b.mu
 	for _, p := range parts {
 		b.places[p.Range] = p.Place

@@ -33,9 +33,14 @@ const (
 	quarters      = 4     // so many times as fast as its span lists use up the ten-second window
 )
 
+// pageWork is about how long this machine works on a page of a wide table, and
+// so for how much of an answer's time another reader is worth its memory.
+const pageWork = 10 * time.Millisecond
+
 // A backfill is read by several readers, each of which has a range at a time.
 type backfill struct {
-	run *run // the root
+	run   *run // the root
+	began time.Time
 
 	mu        sync.Mutex
 	change    sync.Cond // of what is below
@@ -106,6 +111,9 @@ func (b *backfill) read() error {
 // closedLong is for how long the window of lists must be closed that search
 // takes over what lists wait for, however little that is.
 const closedLong = time.Second
+
+// soon is what is not worth a search, of which a second has few.
+const soon = 2 * time.Second
 
 // lookAgainAfter is how long readers without a range wait before they look
 // whether one is worth splitting by now.
@@ -203,7 +211,7 @@ func (b *backfill) largest(by penstock.Via) *run {
 	}
 	least := int64(leastForList)
 	if by == penstock.BySearch {
-		if !b.search || b.largest(penstock.ByList) != nil { // lists go first: they read faster
+		if !b.search || !full && b.soonListed() || b.largest(penstock.ByList) != nil { // lists go first: they read faster
 			return nil
 		}
 		least = leastToSearch
@@ -220,6 +228,19 @@ func (b *backfill) largest(by penstock.Via) *run {
 		}
 	}
 	return best
+}
+
+// soonListed tells whether lists will have read all that is left before a few
+// searches are answered; the caller holds mu.
+func (b *backfill) soonListed() bool {
+	left := int64(0)
+	for _, r := range b.active {
+		left += max(0, r.left.Load())
+	}
+	lists := b.run.h.client.Quota().Windows[0]
+	allowed := lists.Span / time.Duration(max(1, lists.Share)) * time.Duration(left/hubspot.MaxList)
+	worked := time.Since(b.began) / time.Duration(max(1, b.run.read.Load())) * time.Duration(left)
+	return max(allowed, worked) < soon
 }
 
 // listed tells whether a range is read by the list, and can be taken from its
@@ -240,11 +261,13 @@ func (b *backfill) waits(of *run) bool {
 
 // window tells whether lists wait for HubSpot's ten-second window, and how many
 // readers of lists use it up in a quarter of its span: what is read beside that
-// by search is then the most, and the fewest searches are spent on splits.
+// by search is then the most, and the fewest searches are spent on splits. No
+// more than this machine can work for while one answer is waited for.
 func (b *backfill) window() (full bool, readers int) {
 	lists := b.run.h.client.Quota().Windows[0]
 	pages := float64(lists.Share) * quarters * b.answer.Seconds() / lists.Span.Seconds()
-	return lists.Waiting > 0 && lists.Opens > closedLong, min(listReaders, int(pages)+1)
+	kept := int(b.answer/pageWork) + 1
+	return lists.Waiting > 0 && lists.Opens > closedLong, min(listReaders, kept, int(pages)+1)
 }
 
 // ask searches, and notes how long an answer takes.

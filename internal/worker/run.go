@@ -237,7 +237,7 @@ type draft struct {
 
 // full tells whether the rows in hand are a batch's worth.
 func (r *run) full() bool {
-	return r.builder.Rows() >= penstock.MaxBatchRows-hubspot.MaxList ||
+	return r.builder.Rows() > penstock.MaxBatchRows-hubspot.MaxList ||
 		r.builder.Bytes() >= batchBytes ||
 		(r.builder.Rows() > 0 && time.Since(r.first) >= batchWithin)
 }
