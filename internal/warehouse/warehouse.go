@@ -57,7 +57,7 @@ type Store interface {
 	// Tables describes every table, by stream name.
 	Tables(ctx context.Context) ([]TableState, error)
 
-	// Rows reads rows of a table in key order.
+	// Rows reads rows of a table in the order that the query asks for.
 	Rows(ctx context.Context, q Query) (*Result, error)
 
 	// Rejects lists rejects of a stream (all streams when empty) after the
@@ -141,14 +141,50 @@ type TableState struct {
 	SettledAt int64
 }
 
-// A Query asks for rows of one table.
+// A Query asks for rows of one table, in key order or in the order they were
+// loaded in.
 type Query struct {
 	Stream  string
 	After   penstock.Key // rows with a greater key; nil begins
+	Loaded  *Loaded      // only rows of some loads, by load and then key; nil means all, by key
 	Limit   int          // at most; 0 means all
 	Fields  []string     // column names; empty means all but the hidden ones
+	Filters []Filter     // rows that pass all of them
 	Deleted bool         // tombstones too
 }
+
+// Loaded says which loads' rows to read: those of From after the query's key,
+// and those of the loads after it up to To. With no key to go on from, From's
+// are left out. A row is of the last load that wrote it, so what is written
+// meanwhile is of a load after To: between the same two loads every row that
+// stays comes once.
+type Loaded struct {
+	From int64
+	To   int64
+}
+
+// A Filter keeps rows by a column's value. A row without a value passes none
+// but Null. Text is compared byte by byte, a number by its value.
+type Filter struct {
+	Column string // by name, the key's and ours but the hidden ones too
+	Op     Compare
+	Values []string // one; with In one or more; with Null "true" or "false". as TypedFilter reads them
+}
+
+// A Compare is how a filter compares.
+type Compare string
+
+// The comparisons.
+const (
+	Equal          Compare = "eq"
+	NotEqual       Compare = "ne"
+	Less           Compare = "lt"
+	LessOrEqual    Compare = "le"
+	Greater        Compare = "gt"
+	GreaterOrEqual Compare = "ge"
+	In             Compare = "in"
+	Null           Compare = "null" // true: without a value
+)
 
 // A Result is rows on their way: Columns in order, and Rows yields one value
 // per column as int64, float64, string, bool or nil, or an error that ends it.
@@ -185,6 +221,8 @@ var (
 	ErrNoTable = errors.New("no such table in the warehouse")
 	// ErrNoIDs says that the table's key is not one integer.
 	ErrNoIDs = errors.New("the table's key is not one integer")
+	// ErrFilter says that a filter's value is not one of its column's type.
+	ErrFilter = errors.New("the filter's value does not suit the column")
 	// ErrNoColumn says that a query named a column that the table has not.
 	ErrNoColumn = errors.New("no such column")
 )
