@@ -24,9 +24,9 @@ import (
 const (
 	listReaders   = 14
 	searchReaders = 2     // at 150 ms an answer one alone leaves some of five a second unused
-	leastForList  = 600   // objects left of a range that a list reader splits
+	leastForList  = 1200  // objects left of a range that a list reader splits
 	leastToSearch = 300   // objects left of a range that a search reader takes from
-	takenWhole    = 600   // with fewer left it takes them all
+	takenWhole    = 1200  // with fewer left it takes them all
 	takenWaiting  = 2000  // and with fewer than these of one whose reader would wait long for the list
 	halvedBlindly = 2500  // with fewer left a list reader takes the upper half of the ids: a page too many costs less than a search
 	mostOffset    = 9_000 // how far into a range a split point is looked for: HubSpot answers 10,000 hits
