@@ -152,6 +152,16 @@ type Connection struct {
 	Lag      time.Duration `json:"lag"`               // how late HubSpot's search index may be
 	Streams  []string      `json:"streams,omitempty"` // the chosen streams; empty means all that can be read
 	Once     string        `json:"once,omitempty"`    // a catch-up asked for by number, apart from the schedule
+
+	Columns map[string]ColumnRules `json:"columns,omitempty"` // by stream
+}
+
+// ColumnRules say which properties of a stream are not loaded as they are. The
+// worker applies them: what they conceal never leaves it.
+type ColumnRules struct {
+	LeaveOut []string          `json:"leave_out,omitempty" yaml:"leave_out"` // not asked for
+	Hash     []string          `json:"hash,omitempty" yaml:"hash"`           // replaced by a keyed hash
+	Rename   map[string]string `json:"rename,omitempty" yaml:"rename"`       // loaded under another name
 }
 
 // Chosen tells whether the connection's settings include the stream.

@@ -14,12 +14,13 @@ const (
 	Bool     Type = "bool"     // boolean
 	Date     Type = "date"     // date32: days since 1970-01-01
 	DateTime Type = "datetime" // timestamp[ms, UTC]
+	Hashed   Type = "hashed"   // utf8: a hash of the value, which stays at the worker
 )
 
 // Arrow is the Arrow type that values of t travel as; nil for an unknown type.
 func (t Type) Arrow() arrow.DataType {
 	switch t {
-	case Text, Number:
+	case Text, Number, Hashed:
 		return arrow.BinaryTypes.String
 	case Bool:
 		return arrow.FixedWidthTypes.Boolean
@@ -34,7 +35,7 @@ func (t Type) Arrow() arrow.DataType {
 // A Column is one property as a typed column. A property whose type changes
 // becomes another column.
 type Column struct {
-	Property string `json:"property"` // HubSpot's internal name, unchanged
+	Property string `json:"property"` // HubSpot's internal name, unchanged, unless the settings give it another
 	Type     Type   `json:"type"`
 }
 
@@ -43,6 +44,19 @@ type Column struct {
 type Table struct {
 	Stream  Stream
 	Columns []Column
+
+	// What follows stays at the worker.
+	Names   map[string]string // HubSpot's names of the properties that the settings name otherwise
+	HashKey []byte            // of hashed columns and properties
+	Hashed  []string          // properties whose former values are hashed; only of PropertyHistory
+}
+
+// Source is HubSpot's name of a property.
+func (t Table) Source(property string) string {
+	if name, renamed := t.Names[property]; renamed {
+		return name
+	}
+	return property
 }
 
 // An Op says what a row of a batch asks of the warehouse.

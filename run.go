@@ -70,12 +70,13 @@ type Progress struct {
 // A BeatReply says whether the account is the worker's, and what has become
 // of its runs.
 type BeatReply struct {
-	Refused   string        `json:"refused,omitempty"` // why the account is not the worker's
-	Secret    []byte        `json:"secret,omitempty"`  // the access token, sealed to the worker's public key
-	StampFrom int64         `json:"stamp_from"`        // a new holder's stamps begin here
-	Spent     Spent         `json:"spent"`             // by all holders of the day
-	Lease     time.Duration `json:"lease"`             // how long the account stays the worker's without another heartbeat
-	Epoch     string        `json:"epoch"`             // changes when the warehouse is not the one it was
+	Refused   string        `json:"refused,omitempty"`  // why the account is not the worker's
+	Secret    []byte        `json:"secret,omitempty"`   // the access token, sealed to the worker's public key
+	HashKey   []byte        `json:"hash_key,omitempty"` // of hashed columns, sealed likewise
+	StampFrom int64         `json:"stamp_from"`         // a new holder's stamps begin here
+	Spent     Spent         `json:"spent"`              // by all holders of the day
+	Lease     time.Duration `json:"lease"`              // how long the account stays the worker's without another heartbeat
+	Epoch     string        `json:"epoch"`              // changes when the warehouse is not the one it was
 	Runs      []RunStatus   `json:"runs,omitempty"`
 	Wanted    []string      `json:"wanted,omitempty"`  // streams with keys that are due
 	Streams   []Stream      `json:"streams,omitempty"` // those that belong to others, which come and go with them

@@ -126,9 +126,17 @@ func (c *connection) relearn(ctx context.Context, b penstock.Beat) error {
 	return err
 }
 
-// credential seals the connection's token to the worker.
-func (c *connection) credential(publicKey string, reply *penstock.BeatReply) error {
-	if c.Token == nil || publicKey == "" {
+// credential seals the connection's token and its key to the worker.
+func (c *connection) credential(publicKey string, reply *penstock.BeatReply) (err error) {
+	if publicKey == "" {
+		return nil
+	}
+	if len(c.HashKey) > 0 {
+		if reply.HashKey, err = c.service.cfg.Seal(publicKey, string(c.HashKey)); err != nil {
+			return err
+		}
+	}
+	if c.Token == nil {
 		return nil
 	}
 	token, err := c.Token()

@@ -72,6 +72,8 @@ type Source struct {
 	// Refused tells that HubSpot refused the token handed out, and returns
 	// whether another comes; nil when none can.
 	Refused func() bool
+	// HashKey hashes the columns that the settings name; it is given to the worker.
+	HashKey []byte
 }
 
 // A Config is what a Service is made of.

@@ -7,6 +7,8 @@ package secret
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"fmt"
 	"io"
 
@@ -28,6 +30,15 @@ func NewIdentity() (*Identity, error) {
 
 // PublicKey is what Seal needs to know of the identity.
 func (i *Identity) PublicKey() string { return i.key.Recipient().String() }
+
+// Derive is a key of 32 bytes for the purpose, always the same of one identity.
+func (i *Identity) Derive(purpose string) ([]byte, error) {
+	key, err := hkdf.Key(sha256.New, []byte(i.key.String()), nil, purpose, sha256.Size)
+	if err != nil {
+		return nil, fmt.Errorf("derive a key: %w", err)
+	}
+	return key, nil
+}
 
 // Open reads what was sealed to the identity.
 func (i *Identity) Open(sealed []byte) (string, error) {

@@ -43,6 +43,8 @@ type Builder struct {
 
 	scan scanner
 	ids  []byte // of the page's objects, end to end
+
+	hash *hasher // nil where nothing is hashed
 }
 
 // NewBuilder makes an empty builder of rows of the table.
@@ -58,11 +60,14 @@ func NewBuilder(table penstock.Table) *Builder {
 		}
 	}
 	b.fields = fieldsOf(table, b.keys+len(penstock.Fixed()))
+	if len(table.HashKey) > 0 {
+		b.hash = newHasher(table.HashKey)
+	}
 	b.index = make(map[string]int, len(b.fields))
 	b.follow = make([]int, len(b.fields))
 	b.seen = make([]int, len(b.fields))
 	for i, f := range b.fields {
-		b.index[f.name] = i
+		b.index[f.source] = i
 		b.follow[i] = i + 1
 	}
 	return b

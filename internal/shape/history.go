@@ -23,6 +23,14 @@ func historyColumns() []string {
 	return []string{"value", "source_type", "source_id", "source_label", "user"}
 }
 
+// saidValue is the place of the value in historyColumns.
+const saidValue = 0
+
+// conceals tells whether a property's values are hashed.
+func (h *histories) conceals(property string) bool {
+	return slices.Contains(h.b.table.Hashed, property)
+}
+
 // History reads a page of records with the history of their properties. ids
 // are those of its records, as they came. A malformed page is an error; of a
 // sound one versions appends all there are to a builder of HistoryTable, those
@@ -233,6 +241,9 @@ func (h *histories) row(id int64, property string, v *version) {
 	b.columns[3].putLong(b.rows, v.n)
 	b.bytes += len(property) + len(at)
 	for i, said := range v.said {
+		if i == saidValue && h.conceals(property) {
+			said = value{text: b.hash.hash(said.text), sound: true}
+		}
 		if len(said.text) == 0 {
 			continue
 		}
@@ -256,6 +267,9 @@ func (h *histories) reject(l historyList, original []byte, reason string) {
 	b.stamp = max(b.stamp, h.page.Stamp)
 	if len(original) > penstock.MaxRowBytes {
 		original = original[:1<<10]
+	}
+	if h.conceals(l.property) || l.property == "" && b.hash != nil {
+		original, reason = nil, reason+withheld
 	}
 	b.reject(penstock.Reject{
 		Key: l.id, Property: l.property, Original: spelled(original), Reason: reason, At: h.page.Date.UnixMilli(),

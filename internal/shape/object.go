@@ -56,6 +56,9 @@ func (r *reading) refuse(before mark, id, original []byte, reason string) {
 	r.b.cut(before)
 	r.b.counts.Fetched = fetched
 	r.b.counts.Rejected++
+	if r.b.hash != nil {
+		original, reason = nil, reason+withheld
+	}
 	r.b.reject(penstock.Reject{Key: string(id), Original: spelled(original), Reason: reason, At: r.date})
 	r.objects = append(r.objects, Object{Rejected: true})
 }

@@ -110,7 +110,8 @@ func (r *reading) nameObjects() {
 
 // A field is a property that is looked for in the objects.
 type field struct {
-	name   string
+	name   string        // the property's in the warehouse
+	source string        // HubSpot's
 	quoted string        // its JSON, if that is simple
 	column int           // of Builder.columns; -1: none
 	kind   penstock.Type // of the column
@@ -137,15 +138,16 @@ const contacts = "0-1"
 func fieldsOf(table penstock.Table, first int) []field {
 	var named []field
 	if table.Stream.Family == penstock.Objects {
-		named = append(named, field{name: "hs_merged_object_ids", merged: mergedIDs})
+		named = append(named, field{source: "hs_merged_object_ids", merged: mergedIDs})
 	}
 	if table.Stream.ObjectType == contacts {
-		named = append(named, field{name: "hs_calculated_merged_vids", merged: mergedVIDs})
+		named = append(named, field{source: "hs_calculated_merged_vids", merged: mergedVIDs})
 	}
 	fields := make([]field, 0, len(table.Columns)+len(named))
 	for i, c := range table.Columns {
-		f := field{name: c.Property, quoted: quote(c.Property), column: first + i, kind: c.Type}
-		at := slices.IndexFunc(named, func(n field) bool { return n.name == f.name })
+		f := field{name: c.Property, source: table.Source(c.Property), column: first + i, kind: c.Type}
+		f.quoted = quote(f.source)
+		at := slices.IndexFunc(named, func(n field) bool { return n.source == f.source })
 		if at >= 0 {
 			f.merged = named[at].merged
 			named = slices.Delete(named, at, at+1)
@@ -153,7 +155,7 @@ func fieldsOf(table penstock.Table, first int) []field {
 		fields = append(fields, f)
 	}
 	for _, f := range named {
-		fields = append(fields, field{name: f.name, quoted: quote(f.name), column: -1, merged: f.merged})
+		fields = append(fields, field{source: f.source, quoted: quote(f.source), column: -1, merged: f.merged})
 	}
 	return fields
 }

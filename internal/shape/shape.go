@@ -39,12 +39,18 @@ func TableOf(stream penstock.Stream, properties []hubspot.Property) penstock.Tab
 	return table
 }
 
+// HashedType is the type of a property whose values are to be hashed. HubSpot
+// has none of that name.
+const HashedType = "penstock:hashed"
+
 // typeOf maps a property's type to a column's. HubSpot has string, number,
 // bool, date, datetime, enumeration, phone_number, object_coordinates and
 // json (developers.hubspot.com, properties guide); the others, and any it
 // adds, are text.
 func typeOf(property string) penstock.Type {
 	switch property {
+	case HashedType:
+		return penstock.Hashed
 	case "number":
 		return penstock.Number
 	case "bool":

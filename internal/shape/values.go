@@ -106,7 +106,10 @@ func (r *reading) put(found int, v value, d *draft) {
 		return
 	}
 	original := string(v.text)
-	if !v.sound {
+	switch {
+	case f.kind == penstock.Hashed:
+		original, reason = "", notUnicode+withheld
+	case !v.sound:
 		original = spelled(v.raw)
 		if reason == "" {
 			reason = notUnicode
@@ -156,6 +159,12 @@ func (b *Builder) put(f *field, text []byte) (reason string) {
 			return "not a date and time with its zone"
 		}
 		c.putLong(b.rows, ms)
+	case penstock.Hashed:
+		if hashed := b.hash.hash(text); len(hashed) > 0 {
+			c.putText(b.rows, hashed)
+			b.bytes += len(hashed)
+		}
+		return ""
 	default:
 		c.putText(b.rows, text)
 	}

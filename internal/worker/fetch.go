@@ -25,9 +25,10 @@ var errBadPage = errors.New("HubSpot's answer cannot be read")
 
 // only is the table with the named properties alone.
 func only(t penstock.Table, properties []string) penstock.Table {
-	return penstock.Table{Stream: t.Stream, Columns: slices.DeleteFunc(slices.Clone(t.Columns), func(c penstock.Column) bool {
+	t.Columns = slices.DeleteFunc(slices.Clone(t.Columns), func(c penstock.Column) bool {
 		return !slices.Contains(properties, c.Property)
-	})}
+	})
+	return t
 }
 
 // properties are those that the table's columns hold.

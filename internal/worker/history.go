@@ -25,7 +25,16 @@ func (r *run) history() error {
 	if err := r.knowProperties(); err != nil {
 		return err
 	}
-	r.use(shape.HistoryTable(r.stream))
+	rules := r.h.rulesOf(r.stream)
+	if err := rules.keyed(); err != nil {
+		return err
+	}
+	r.stream.Properties = slices.DeleteFunc(slices.Clone(r.stream.Properties), func(name string) bool {
+		return slices.Contains(rules.LeaveOut, name)
+	})
+	table := shape.HistoryTable(r.stream)
+	table.Hashed, table.HashKey = rules.Hash, rules.key
+	r.use(table)
 	f, err := r.following()
 	if err != nil {
 		return err

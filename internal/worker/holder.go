@@ -52,6 +52,7 @@ type holder struct {
 
 	client  *hubspot.Client
 	token   string // the one that client uses
+	hashKey []byte // of hashed columns; guarded by mu
 	account hubspot.Account
 	known   bool                    // the account is the token's of now
 	lease   time.Duration           // without an answer for so long, another may hold the account
@@ -173,7 +174,7 @@ func (h *holder) begin(ctx context.Context) error {
 	if reply.Refused != "" {
 		return errors.New(reply.Refused)
 	}
-	if err := h.open(reply.Secret); err != nil {
+	if err := errors.Join(h.open(reply.Secret), h.openHashKey(reply.HashKey)); err != nil {
 		return h.complain(ctx, err)
 	}
 	if err := h.identify(ctx); err != nil {
@@ -253,6 +254,21 @@ func (h *holder) open(secret []byte) error {
 		h.known = false
 	}
 	h.token = token
+	return nil
+}
+
+// openHashKey takes the key of hashed columns, which never changes.
+func (h *holder) openHashKey(sealed []byte) error {
+	if len(sealed) == 0 {
+		return nil
+	}
+	key, err := h.w.cfg.Identity.Open(sealed)
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.hashKey = []byte(key)
 	return nil
 }
 

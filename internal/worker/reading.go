@@ -22,10 +22,16 @@ const readingBytes = 200 << 10
 // for an id that was merged away with the object it lives on in.
 func (h *holder) readObject(ctx context.Context, stream penstock.Stream, q penstock.Read) (*penstock.Reading, error) {
 	out := &penstock.Reading{State: penstock.StateNotFound}
+	rules := h.rulesOf(stream)
+	if err := rules.keyed(); err != nil {
+		return nil, err
+	}
+	sources := rules.sources(q.Properties)
+	defer func() { rules.conceal(out, q.Properties) }()
 	id := strconv.FormatInt(q.ID, 10)
 	for _, archived := range []bool{false, true} {
 		page, err := h.client.BatchRead(ctx, hubspot.BatchRequest{
-			Type: stream.ObjectType, IDs: []string{id}, Properties: q.Properties, Archived: archived,
+			Type: stream.ObjectType, IDs: []string{id}, Properties: sources, Archived: archived,
 		})
 		if err != nil {
 			return nil, err
@@ -34,7 +40,7 @@ func (h *holder) readObject(ctx context.Context, stream penstock.Stream, q penst
 		if archived {
 			how, state = "batch read archived", penstock.StateArchived
 		}
-		if err := h.hears(out, page, q, penstock.Said{How: how, State: state}); err != nil {
+		if err := h.hears(out, page, penstock.Read{ID: q.ID, Properties: sources}, penstock.Said{How: how, State: state}); err != nil {
 			return nil, err
 		}
 	}

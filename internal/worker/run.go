@@ -196,12 +196,22 @@ func (r *run) prepare() error {
 		return err
 	}
 	r.defined = r.h.lists.readAt(r.stream.ObjectType)
+	rules := r.h.rulesOf(r.stream)
+	properties, names, err := rules.follow(properties)
+	if err != nil {
+		return err
+	}
 	for _, p := range properties {
 		if p.Computed() {
 			r.computed = append(r.computed, p.Name)
 		}
 	}
-	r.use(shape.TableOf(r.stream, properties))
+	table := shape.TableOf(r.stream, properties)
+	table.Names = names
+	if len(rules.Hash) > 0 {
+		table.HashKey = rules.key
+	}
+	r.use(table)
 	return nil
 }
 
@@ -215,8 +225,9 @@ func (r *run) use(table penstock.Table) {
 		merged["hs_calculated_merged_vids"] = true
 	}
 	for _, c := range table.Columns {
-		r.ask = append(r.ask, c.Property)
-		delete(merged, c.Property)
+		source := table.Source(c.Property)
+		r.ask = append(r.ask, source)
+		delete(merged, source)
 	}
 	for name := range merged {
 		r.ask = append(r.ask, name)

@@ -22,6 +22,11 @@ func troubleOf(err error) *penstock.Trouble {
 			Kind: "unknown_property", Message: err.Error(),
 			Remedy: "`penstock rows properties` lists those that there are: correct the history that is chosen",
 		}
+	case errors.Is(err, errRules):
+		return &penstock.Trouble{
+			Kind: "column_rules", Message: err.Error(),
+			Remedy: "correct the columns of the stream in penstock.yaml and start again; `penstock rows properties` lists the properties that there are",
+		}
 	case errors.Is(err, errNoToken):
 		return &penstock.Trouble{
 			Kind: "credential", Message: err.Error(),

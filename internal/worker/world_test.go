@@ -160,7 +160,8 @@ type desk struct {
 	current  map[string]string         // grants by stream and lane
 	statuses map[string]penstock.RunStatus
 	batches  []*penstock.Batch
-	hold     chan struct{} // publishing waits while it is open
+	spy      func(*penstock.Batch) // sees each batch whole
+	hold     chan struct{}         // publishing waits while it is open
 	over     map[string]chan penstock.RunEnd
 	beats    []penstock.Beat
 	reply    penstock.BeatReply
@@ -326,6 +327,9 @@ func (d *desk) Publish(ctx context.Context, b *penstock.Batch) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.spy != nil {
+		d.spy(b)
+	}
 	current := d.current[laneOf(b.Stream.Name, b.Lane)]
 	outcomes, err := d.store.Load(ctx, []warehouse.Item{{Batch: b, Current: current}}, warehouse.Moment{Now: time.Now(), Account: 1, Followers: d.followers()})
 	if err != nil {

@@ -151,18 +151,15 @@ func (c ConnectionSettings) CheckCredential() error {
 }
 
 // openConsents makes those of the connections that use OAuth. Only they need the
-// key, so nobody else gets one to look after.
+// key, and those that hash columns, so nobody else gets one to look after.
 func (s *Server) openConsents(connections []ConnectionSettings, log *slog.Logger) error {
-	var key *secret.Identity
 	for _, c := range connections {
 		if !c.UsesOAuth() {
 			continue
 		}
-		if key == nil {
-			var err error
-			if key, err = s.openKey(log); err != nil {
-				return err
-			}
+		key, err := s.openKey(log)
+		if err != nil {
+			return err
 		}
 		s.consents[c.Name] = credential.New(credential.Config{
 			Connection: c.Name, Read: c.Configured, Place: c.refreshTokenPlace().String(),
@@ -173,14 +170,10 @@ func (s *Server) openConsents(connections []ConnectionSettings, log *slog.Logger
 	return nil
 }
 
-func (s *Server) openKey(log *slog.Logger) (*secret.Identity, error) {
-	path := s.settings.OAuth.KeyFile
-	if path == "" {
-		path = filepath.Join(s.settings.DataDir, keyFile)
+// keyPath is where the key file is.
+func (s Settings) keyPath() string {
+	if s.OAuth.KeyFile != "" {
+		return s.OAuth.KeyFile
 	}
-	key, made, err := secret.OpenKeyFile(path)
-	if made {
-		log.Warn("a key was made that opens the secrets in the catalog: keep a copy of it elsewhere", "file", path)
-	}
-	return key, err
+	return filepath.Join(s.DataDir, keyFile)
 }

@@ -121,6 +121,8 @@ type ConnectionSettings struct {
 	History   []string      `yaml:"history"` // stream.property
 	Warehouse string        `yaml:"warehouse"`
 
+	Columns map[string]penstock.ColumnRules `yaml:"columns"` // by stream
+
 	OAuth     ConnectionOAuth `yaml:",inline"`
 	policy    datastreams.SweepPolicy
 	histories map[string][]string
@@ -195,6 +197,9 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		}
 		c.policy.Every = s.SweepEvery
 		if c.histories, err = histories(c.History); err != nil {
+			return nil, Usage("connection %q: %v", c.Name, err)
+		}
+		if err = checkColumns(c.Columns, c.histories); err != nil {
 			return nil, Usage("connection %q: %v", c.Name, err)
 		}
 		place := canonical(c.Warehouse)

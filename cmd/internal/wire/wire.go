@@ -40,6 +40,7 @@ type Server struct {
 	catalog  *catalog.Catalog
 	consents map[string]*credential.Consent // of the connections that use OAuth
 	stores   []warehouse.Store
+	key      *secret.Identity // of the key file, once something needs it
 	log      *slog.Logger
 }
 
@@ -81,6 +82,9 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 		server.stores = append(server.stores, store)
 		server.places[c.Name] = c.Warehouse
 		sources[i] = c.source(store, server.consents[c.Name])
+		if sources[i].HashKey, err = server.hashKey(c, log); err != nil {
+			return nil, err
+		}
 	}
 	server.Service, err = datastreams.New(ctx, datastreams.Config{
 		Sources: sources, Catalog: server.catalog, Bus: queues{server.Bus}, Seal: secret.Seal,
@@ -227,7 +231,7 @@ func OpenStore(address string) (warehouse.Store, error) {
 func (c ConnectionSettings) source(store warehouse.Store, consent *credential.Consent) datastreams.Source {
 	source := datastreams.Source{
 		Connection: penstock.Connection{
-			Name: c.Name, BaseURL: c.BaseURL, Lag: c.Lag, Streams: c.Streams,
+			Name: c.Name, BaseURL: c.BaseURL, Lag: c.Lag, Streams: c.Streams, Columns: c.Columns,
 			Schedule: penstock.Schedule{On: c.On, Every: c.Every},
 		},
 		Store: store, Sweep: c.policy, History: c.histories,
