@@ -40,6 +40,9 @@ type Store interface {
 	// ranges, so that the next grant reads everything again. Rows stay.
 	Restart(ctx context.Context, stream string) error
 
+	// Claims are those that the tables have seen, with the transactions so far.
+	Claims(ctx context.Context) (Claims, error)
+
 	// Stamp is the highest stamp the warehouse has seen.
 	Stamp(ctx context.Context) (int64, error)
 

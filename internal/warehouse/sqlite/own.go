@@ -20,6 +20,7 @@ const (
 	metaLoader       = "loader"
 	metaCommits      = "commits"
 	metaStamp        = "stamp"
+	metaClaims       = "claims"
 )
 
 // ownTables are Penstock's own. _penstock_seen.key has no type, so that an
@@ -68,9 +69,9 @@ func createOwn(conn *conn) error {
 
 // meta is what the file says about itself.
 type meta struct {
-	installation, loader string
-	format, account      int64
-	commits, stamp       int64
+	installation, loader, claims string
+	format, account              int64
+	commits, stamp               int64
 }
 
 func readMeta(conn *conn) (meta, error) {
@@ -83,6 +84,8 @@ func readMeta(conn *conn) (meta, error) {
 			m.installation = row.ColumnText(1)
 		case metaLoader:
 			m.loader = row.ColumnText(1)
+		case metaClaims:
+			m.claims = row.ColumnText(1)
 		case metaAccount:
 			m.account = row.ColumnInt64(1)
 		case metaCommits:

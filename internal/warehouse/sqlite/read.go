@@ -132,6 +132,25 @@ func (s *Store) Heads(ctx context.Context, stream string, lane penstock.Lane) ([
 	return heads, nil
 }
 
+// Claims are those that the file has seen, with the transactions so far.
+func (s *Store) Claims(ctx context.Context) (warehouse.Claims, error) {
+	var claims warehouse.Claims
+	err := s.lookups.read(ctx, func(conn *sqlite.Conn) error {
+		return query(conn, `SELECT name, value FROM _penstock_meta WHERE name IN (?1, ?2)`, func(row *sqlite.Stmt) error {
+			if row.ColumnText(0) == metaCommits {
+				claims.Commits = row.ColumnInt64(1)
+			} else {
+				claims.Begun = warehouse.ReadClaims(row.ColumnText(1))
+			}
+			return nil
+		}, metaCommits, metaClaims)
+	})
+	if err != nil {
+		return claims, fmt.Errorf("read the claims of %s: %w", s.path, err)
+	}
+	return claims, nil
+}
+
 // Stamp is the highest stamp the warehouse has seen.
 func (s *Store) Stamp(ctx context.Context) (int64, error) {
 	stamp := int64(0)

@@ -98,8 +98,12 @@ func takeOver(conn *conn, c warehouse.Claim) (int64, error) {
 	if err := m.admits(c); err != nil {
 		return 0, err
 	}
-	if err := setMeta(conn, metaInstallation, c.Installation); err != nil {
-		return 0, err
+	for name, value := range map[string]any{
+		metaInstallation: c.Installation, metaClaims: warehouse.Claimed(m.claims, m.commits),
+	} {
+		if err := setMeta(conn, name, value); err != nil {
+			return 0, err
+		}
 	}
 	return m.commits, setMeta(conn, metaLoader, c.Loader)
 }

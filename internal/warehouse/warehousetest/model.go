@@ -48,6 +48,7 @@ func (m *Model) Reopen() *Model { return &Model{shared: m.shared} }
 // state is everything that a transaction may change.
 type state struct {
 	installation, loader    string
+	claims                  string
 	account, commits, stamp int64
 
 	heads   map[place]penstock.Head
@@ -120,9 +121,17 @@ func (m *Model) Claim(_ context.Context, c warehouse.Claim) error {
 	if s.account != 0 && c.Account != 0 && s.account != c.Account {
 		return warehouse.ErrOtherAccount
 	}
-	s.installation, s.loader = c.Installation, c.Loader
+	s.installation, s.loader, s.claims = c.Installation, c.Loader, warehouse.Claimed(s.claims, s.commits)
 	m.token, m.commits = c.Loader, s.commits
 	return nil
+}
+
+// Claims are those that the model has seen.
+func (m *Model) Claims(context.Context) (warehouse.Claims, error) {
+	m.shared.mu.Lock()
+	defer m.shared.mu.Unlock()
+	s := m.shared.state
+	return warehouse.Claims{Begun: warehouse.ReadClaims(s.claims), Commits: s.commits}, nil
 }
 
 // Load applies the items in one transaction.

@@ -53,6 +53,29 @@ var admission = []promise{
 		b.same("rows", b.contacts(), "1 B @2 - - -")
 	}},
 	{"W1NothingOfALoadThatFailsStands", nothingStands},
+	{"AWarehouseThatGoesOnHoldsWhatItHeld", func(b *bench) {
+		claims := func() warehouse.Claims {
+			c, err := b.store.Claims(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			return c
+		}
+		b.load(contact().Put(1, at(1), 1, "A"))
+		then := claims()
+		if then.Last() == "" || then.Commits == 0 {
+			b.Errorf("after a load the claims are %+v", then)
+		}
+		b.load(contact().Put(1, at(2), 2, "B"))
+		if now := claims(); now.Commits <= then.Commits || now.Last() != then.Last() || !now.Have(then.Last(), then.Commits) {
+			b.Errorf("after another load the claims are %+v, before %+v", now, then)
+		}
+		b.claim(b.store, "another")
+		b.load(contact().Put(1, at(3), 3, "C"))
+		if now := claims(); now.Last() == then.Last() || !now.Have(then.Last(), then.Commits) {
+			b.Errorf("after another claim the claims are %+v, before %+v", now, then)
+		}
+	}},
 }
 
 func nothingStands(b *bench) {
