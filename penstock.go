@@ -122,6 +122,7 @@ const (
 	Archive  Lane = "archive"  // the list of archived objects
 	Sweep    Lane = "sweep"    // everything again, to find what nothing else tells; families that are read whole
 	Named    Lane = "named"    // ids that something wants read
+	Follow   Lane = "follow"   // rows of a connection's first warehouse, into one that follows it; not read by workers
 )
 
 // Priority orders the lanes for the quota: the lower goes first.

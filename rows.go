@@ -78,6 +78,7 @@ const (
 	ByList   Via = 1 // a page of a list
 	ByID     Via = 2 // asked for by id: batch read or a single read
 	BySearch Via = 3 // a search hit, which may hold values older than its date
+	ByCopy   Via = 4 // a row of another warehouse, as it stands there: the stamp is the order of loads there
 )
 
 // A Why says why a row is deleted; empty for a row that is not.

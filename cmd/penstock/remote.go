@@ -149,6 +149,9 @@ func (c *statusCmd) Run(ctx context.Context, s *wire.Settings, std streams) erro
 			return fmt.Sprintf("%s\t%d\t%s\t%v\t%s\t%s", c.Name, c.Account, c.State, c.Schedule.Every, thousands(c.Calls.Spent), c.Message)
 		})
 		for _, c := range connections {
+			for _, f := range c.Followers {
+				fmt.Fprintln(std.out, "follower "+strings.TrimSuffix(fmt.Sprintf("%s: %s, %s loads behind: %s", f.Warehouse, f.State, thousands(f.Behind), f.Message), ": "))
+			}
 			q, quotaErr := server.Quota(ctx, c.Name)
 			if quotaErr != nil {
 				return errors.Join(err, quotaErr)

@@ -158,7 +158,14 @@ func (c *syncCmd) stalled(ctx context.Context, server *client.Client, connection
 		case <-ticker.C:
 		}
 		streams, err := server.Streams(ctx, connection)
-		if now := fmt.Sprint(streams); err == nil && now != before {
+		connections, statusErr := server.Status(ctx)
+		now := fmt.Sprint(streams)
+		for _, of := range connections {
+			if of.Name == connection {
+				now += fmt.Sprint(of.Followers)
+			}
+		}
+		if err == nil && statusErr == nil && now != before {
 			before, moved = now, time.Now()
 		}
 		if ctx.Err() == nil && time.Since(moved) > c.Patience {

@@ -32,6 +32,8 @@ type Connection struct {
 	Round     string   `json:"round,omitempty" example:"12s" doc:"The longest that a stream took to be read once. A shorter interval is kept as fast as HubSpot's limits permit."`
 	Calls     Calls    `json:"calls" doc:"What is spent of HubSpot's daily limit."`
 	WorkerAge string   `json:"worker_age,omitempty" example:"2s" doc:"Since a worker was heard; absent when none was."`
+
+	Followers []datastreams.FollowerStatus `json:"followers,omitempty" nullable:"false" doc:"The other warehouses, which are filled from the first."`
 }
 
 // Calls are what is spent of a daily limit.
@@ -45,7 +47,7 @@ func toConnection(c datastreams.ConnectionStatus) Connection {
 	out := Connection{
 		Name: c.Name, Account: c.Account, State: c.State, Message: c.Message,
 		Schedule: toSchedule(c.Name, c.Schedule), Lag: brief(c.Lag),
-		Calls: Calls{Day: c.Spent.Day, Spent: c.Spent.Calls, Limit: c.Spent.Limit},
+		Calls: Calls{Day: c.Spent.Day, Spent: c.Spent.Calls, Limit: c.Spent.Limit}, Followers: c.Followers,
 	}
 	if c.Round > 0 {
 		out.Round = brief(c.Round)

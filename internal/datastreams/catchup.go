@@ -72,7 +72,8 @@ func (k *catchup) includes(stream string) bool {
 	return false
 }
 
-// CatchUp has everything read once and waits until it is committed. The error
+// CatchUp has everything read once and waits until it is committed, by the
+// followers too. The error
 // names each stream that could not be caught up, and why.
 func (s *Service) CatchUp(ctx context.Context, connection string, streams []string) error {
 	c := s.connections[connection]
@@ -83,7 +84,7 @@ func (s *Service) CatchUp(ctx context.Context, connection string, streams []stri
 	s.tell()
 	select {
 	case <-k.done:
-		return k.err
+		return errors.Join(k.err, c.followed(ctx))
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()

@@ -72,6 +72,8 @@ type Source struct {
 	// Refused tells that HubSpot refused the token handed out, and returns
 	// whether another comes; nil when none can.
 	Refused func() bool
+	// Followers are the connection's other warehouses.
+	Followers []Follower
 	// HashKey hashes the columns that the settings name; it is given to the worker.
 	HashKey []byte
 }
@@ -136,6 +138,9 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return c.loader.run(ctx) })
 		group.Go(func() error { return c.verifies(ctx) })
 		group.Go(func() error { return c.erases(ctx) })
+		for _, f := range c.following {
+			group.Go(func() error { return f.run(ctx) })
+		}
 	}
 	return group.Wait()
 }
@@ -197,8 +202,9 @@ func (c *connection) tick(ctx context.Context) error {
 // turn, where both are needed, is taken first.
 type connection struct {
 	Source
-	service *Service
-	loader  *loader
+	service   *Service
+	loader    *loader
+	following []*follower
 
 	news atomic.Bool // the warehouse may have something new to say
 
@@ -237,6 +243,9 @@ func (s *Service) newConnection(ctx context.Context, source Source) (*connection
 		lanes: map[laneID]*lane{}, runs: map[string]*run{},
 	}
 	c.loader = newLoader(c)
+	for _, f := range source.Followers {
+		c.following = append(c.following, newFollower(c, f))
+	}
 	schedule, found, err := s.cfg.Catalog.Schedule(ctx, source.Name)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,8 @@ type ConnectionStatus struct {
 	Round     time.Duration     `json:"round" doc:"the longest that a stream took to be read once, in nanoseconds; a shorter interval is kept as fast as the quota permits"`
 	Spent     penstock.Spent    `json:"spent"`
 	WorkerAge time.Duration     `json:"worker_age" doc:"since a worker was heard, in nanoseconds; -1 when never"`
+
+	Followers []FollowerStatus `json:"followers,omitempty" doc:"the other warehouses, which are filled from the first"`
 }
 
 // StreamStatus is how a stream stands.
@@ -70,6 +72,9 @@ func (c *connection) status() ConnectionStatus {
 	}
 	if !c.seen.IsZero() {
 		st.WorkerAge = time.Since(c.seen)
+	}
+	for _, f := range c.following {
+		st.Followers = append(st.Followers, f.shown())
 	}
 	first := false
 	for _, stream := range c.streams {

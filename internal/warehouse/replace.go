@@ -66,6 +66,13 @@ func replacePut(dated bool, old *Standing, new Arrival) Action {
 	if old == nil {
 		return Write
 	}
+	// What may replace what was decided where the copy comes from.
+	if new.Via == penstock.ByCopy {
+		if !old.Untrusted && new.Stamp < old.Stamp {
+			return Drop
+		}
+		return Write
+	}
 	// Erased is final: only an answer about that very id brings it back. That an
 	// untrusted row is erased is no more than a hint.
 	if old.Why == penstock.Erased && (new.Via != penstock.ByID || new.Why != penstock.Live && !old.Untrusted) {

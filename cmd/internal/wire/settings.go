@@ -61,6 +61,7 @@ type Settings struct {
 	OAuth OAuthSettings `embed:""`
 
 	Warehouse   string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH; default hubspot.db in the data folder" placeholder:"ADDRESS"`
+	Followers   []string      `name:"follower" env:"PENSTOCK_FOLLOWERS" help:"other warehouses, which are filled from the first" placeholder:"ADDRESS"`
 	NATS        string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
 	DataDir     string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`
 	Listen      string        `name:"listen" env:"PENSTOCK_LISTEN" default:"127.0.0.1:8080" help:"address of the HTTP API"`
@@ -120,6 +121,7 @@ type ConnectionSettings struct {
 	Sweep     string        `yaml:"sweep"`
 	History   []string      `yaml:"history"` // stream.property
 	Warehouse string        `yaml:"warehouse"`
+	Followers []string      `yaml:"followers"` // other warehouses
 
 	Columns map[string]penstock.ColumnRules `yaml:"columns"` // by stream
 
@@ -140,7 +142,7 @@ type file struct {
 func (s Settings) Connections() ([]ConnectionSettings, error) {
 	text, err := os.ReadFile(s.Config)
 	if errors.Is(err, os.ErrNotExist) {
-		return s.check([]ConnectionSettings{{Name: DefaultConnection, Warehouse: s.Warehouse}})
+		return s.check([]ConnectionSettings{{Name: DefaultConnection, Warehouse: s.Warehouse, Followers: s.Followers}})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Config, err)
@@ -202,11 +204,13 @@ func (s Settings) check(connections []ConnectionSettings) ([]ConnectionSettings,
 		if err = checkColumns(c.Columns, c.histories); err != nil {
 			return nil, Usage("connection %q: %v", c.Name, err)
 		}
-		place := canonical(c.Warehouse)
-		if other := places[place]; other != "" {
-			return nil, Usage("connections %q and %q would write the same warehouse %s", other, c.Name, c.Warehouse)
+		for _, address := range append([]string{c.Warehouse}, c.Followers...) {
+			place := canonical(address)
+			if other := places[place]; other != "" {
+				return nil, Usage("the warehouse %s would be written twice, by connection %q and by %q", shownAddress(address), other, c.Name)
+			}
+			places[place] = c.Name
 		}
-		places[place] = c.Name
 	}
 	return connections, nil
 }
@@ -232,8 +236,12 @@ func (c ConnectionSettings) checkPlaces() error {
 		return Usage("connection %q: HUBSPOT_BASE_URL cannot be used: %v", c.Name, err)
 	}
 	client.Close()
-	_, err = sqlitePath(c.Warehouse)
-	return err
+	for _, address := range append([]string{c.Warehouse}, c.Followers...) {
+		if err := checkAddress(address); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // CheckTokens reads the credential of each connection, or of the named one alone.
@@ -257,24 +265,6 @@ func (s Settings) CheckTokens(only string) error {
 		return Usage("there is no connection %q; `penstock status` lists them", only)
 	}
 	return nil
-}
-
-// canonical is the warehouse's address as it is the same however it is written.
-func canonical(address string) string {
-	scheme, path, _ := strings.Cut(address, ":")
-	if scheme != "sqlite" {
-		return address
-	}
-	if absolute, err := filepath.Abs(path); err == nil {
-		path = absolute
-	}
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
-		path = filepath.Join(dir, filepath.Base(path))
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	}
-	return "sqlite:" + path
 }
 
 // fillIn takes what a connection does not say from the settings for all.

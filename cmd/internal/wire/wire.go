@@ -9,10 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,7 +21,6 @@ import (
 	"penstock/internal/datastreams"
 	"penstock/internal/secret"
 	"penstock/internal/warehouse"
-	"penstock/internal/warehouse/sqlite"
 	"penstock/internal/worker"
 )
 
@@ -75,13 +71,19 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	}
 	sources := make([]datastreams.Source, len(connections))
 	for i, c := range connections {
-		store, err := OpenStore(c.Warehouse)
+		store, err := server.open(c.Warehouse)
 		if err != nil {
 			return nil, err
 		}
-		server.stores = append(server.stores, store)
-		server.places[c.Name] = c.Warehouse
+		server.places[c.Name] = shownAddress(c.Warehouse)
 		sources[i] = c.source(store, server.consents[c.Name])
+		for _, address := range c.Followers {
+			store, err := server.open(address)
+			if err != nil {
+				return nil, err
+			}
+			sources[i].Followers = append(sources[i].Followers, datastreams.Follower{Name: shownAddress(address), Store: store})
+		}
 		if sources[i].HashKey, err = server.hashKey(c, log); err != nil {
 			return nil, err
 		}
@@ -91,6 +93,15 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 		Installation: server.folder.Installation, ListEvery: s.ListEvery, VerifyEvery: s.VerifyEvery, KeepGone: s.KeepGone, Lease: s.Lease, CatchUpOnly: s.CatchUpOnly, Log: log,
 	})
 	return server, err
+}
+
+// open opens a warehouse, and closes it with the server.
+func (s *Server) open(address string) (warehouse.Store, error) {
+	store, err := OpenStore(address)
+	if err == nil {
+		s.stores = append(s.stores, store)
+	}
+	return store, err
 }
 
 // freeAccounts takes the accounts from the workers that the catalog remembers.
@@ -200,31 +211,6 @@ func NewWorker(b *bus.Bus, s HubSpotSettings, own string, log *slog.Logger) (*wo
 	return worker.New(worker.Config{
 		Orders: b, Questions: b, Out: b, Identity: identity, Tokens: tokens, HubSpot: hub, Log: log,
 	}), nil
-}
-
-// sqlitePath is the path in a warehouse's address such as sqlite:PATH.
-func sqlitePath(address string) (string, error) {
-	scheme, path, _ := strings.Cut(address, ":")
-	if scheme == "sqlite" && path != "" {
-		return path, nil
-	}
-	shown := scheme
-	if u, err := url.Parse(address); err == nil {
-		shown = u.Redacted()
-	}
-	return "", Usage("the warehouse %q is not one that penstock can load: write sqlite:PATH into PENSTOCK_WAREHOUSE", shown)
-}
-
-// OpenStore opens a warehouse by its address.
-func OpenStore(address string) (warehouse.Store, error) {
-	path, err := sqlitePath(address)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of the warehouse: %w; choose another place with PENSTOCK_WAREHOUSE", err)
-	}
-	return sqlite.Open(path)
 }
 
 // source is the connection as data-streams needs it.
