@@ -45,6 +45,13 @@ func NewModel() *Model {
 // claimed before it is loaded.
 func (m *Model) Reopen() *Model { return &Model{shared: m.shared} }
 
+// Backup is the warehouse as it is now, apart from what becomes of it.
+func (m *Model) Backup() *Model {
+	m.shared.mu.Lock()
+	defer m.shared.mu.Unlock()
+	return &Model{shared: &shared{state: m.shared.state.clone()}}
+}
+
 // state is everything that a transaction may change.
 type state struct {
 	installation, loader    string
