@@ -44,6 +44,9 @@ func (l *loader) failed(ctx context.Context, err error) {
 	case errors.Is(err, warehouse.ErrNewer):
 		t.Kind, t.Heals = "newer_format", false
 		t.Remedy = "run the newer version of penstock, or load into another warehouse"
+	case errors.Is(err, warehouse.ErrAltered):
+		t.Kind = "altered_tables"
+		t.Remedy = "run `penstock repair`: it adds back what is missing and has it read again; what was read waits and is loaded then"
 	case errors.Is(err, warehouse.ErrFenced):
 		t.Kind, t.Heals = "fenced", false
 		t.Remedy = "only one data-streams may load a warehouse: stop one of them and restart the other"

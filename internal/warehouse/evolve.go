@@ -25,7 +25,7 @@ const MaxName = 63
 // Evolve names the columns that the table does not have yet, in the order to
 // add them. A table only grows: a property that went away keeps its column,
 // and one whose type changed gets another beside it. key lists the names of
-// the key's columns; every name that begins with an underscore is Penstock's.
+// the key's columns, and of those that somebody else has added; every name that begins with an underscore is Penstock's.
 func Evolve(key []penstock.KeyColumn, recorded []Recorded, incoming []penstock.Column) []Recorded {
 	taken := map[string]bool{}
 	known := map[penstock.Column]bool{}

@@ -95,6 +95,11 @@ type Store interface {
 	// erased; an error may follow some that are.
 	Erase(ctx context.Context, stream string, before, now time.Time) (int64, error)
 
+	// Repair adds back what somebody has dropped of the tables, empty, and has
+	// their streams read again from the beginning. It says what it did; nothing
+	// where nothing is missing.
+	Repair(ctx context.Context) ([]string, error)
+
 	// Close ends the store; a load in hand commits or is undone.
 	Close() error
 }
@@ -217,6 +222,9 @@ var (
 	// ErrNewer says that a newer version of this program wrote the tables:
 	// waiting does not help, an update does.
 	ErrNewer = errors.New("a newer version of penstock wrote the warehouse")
+	// ErrAltered says that somebody has changed the tables so that they cannot be
+	// loaded: Repair mends what can be mended.
+	ErrAltered = errors.New("the warehouse's tables were altered")
 	// ErrBatch says that it is the batch that cannot be loaded, and not the
 	// warehouse that cannot load: others can be.
 	ErrBatch = errors.New("the batch cannot be loaded")

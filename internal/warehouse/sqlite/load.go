@@ -97,8 +97,14 @@ func (l *loader) commit(commits int64) error {
 }
 
 // blame says of an error that is the batch's own fault that it is: SQLite's
-// word on the file, the disk or a lock is about the warehouse.
-func blame(err error) error {
+// word on the file, the disk or a lock is about the warehouse, and so is a table
+// that somebody has altered.
+func (l *load) blame(b *penstock.Batch, err error) error {
+	if t := l.tables[b.Stream.Name]; t != nil && t.made {
+		if altered := t.altered(l.conn); altered != nil {
+			return altered
+		}
+	}
 	switch sqlite.ErrCode(err).ToPrimary() {
 	case sqlite.ResultError, sqlite.ResultConstraint, sqlite.ResultMismatch, sqlite.ResultTooBig, sqlite.ResultRange:
 		return fmt.Errorf("%w: %w", warehouse.ErrBatch, err)
@@ -147,7 +153,7 @@ func (l *load) items(items []warehouse.Item) ([]warehouse.Outcome, error) {
 			continue
 		}
 		if outcomes[i].Applied, err = l.apply(b); err != nil {
-			return nil, fmt.Errorf("batch %d of %s %s: %w", b.Seq, b.Stream.Name, b.Lane, blame(err))
+			return nil, fmt.Errorf("batch %d of %s %s: %w", b.Seq, b.Stream.Name, b.Lane, l.blame(b, err))
 		}
 		if err := l.setHead(warehouse.HeadAfter(head, b)); err != nil {
 			return nil, err

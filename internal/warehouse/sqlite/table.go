@@ -120,6 +120,13 @@ func (t *table) evolve(conn *conn, incoming []penstock.Column) error {
 	if t.made && len(added) == 0 {
 		return nil
 	}
+	if t.made {
+		others, err := t.foreign(conn)
+		if err != nil {
+			return err
+		}
+		added = warehouse.Evolve(append(others, t.keys...), t.columns, incoming)
+	}
 	if n := len(t.keys) + len(t.columns) + len(added) + len(ownColumns); n > maxColumns {
 		return fmt.Errorf("the table would have %d columns and SQLite takes %d: leave some properties out", n, maxColumns)
 	}

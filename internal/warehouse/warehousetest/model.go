@@ -317,5 +317,8 @@ func (m *Model) Tables(context.Context) ([]warehouse.TableState, error) {
 	return tables, nil
 }
 
+// Repair has nothing to do: nobody reaches the tables of a model.
+func (m *Model) Repair(context.Context) ([]string, error) { return nil, nil }
+
 // Close does nothing: the rows stay for whoever reopens the model.
 func (m *Model) Close() error { return nil }
