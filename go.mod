@@ -21,7 +21,11 @@ require (
 	zombiezen.com/go/sqlite v1.4.2
 )
 
-require golang.org/x/tools v0.49.0 // indirect
+require (
+	github.com/andybalholm/brotli v1.2.3 // indirect
+	github.com/apache/thrift v0.24.0 // indirect
+	golang.org/x/tools v0.49.0 // indirect
+)
 
 require (
 	filippo.io/hpke v0.4.0 // indirect

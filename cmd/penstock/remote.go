@@ -65,6 +65,9 @@ func inWords(err error) error {
 		"urn:penstock:unknown-stream":     "; `penstock streams` lists them",
 		"urn:penstock:unknown-connection": "; `penstock status` lists them",
 		"urn:penstock:unknown-field":      "; leave -f away to see all columns",
+		"urn:penstock:bad-filter":         "; see penstock rows --help",
+		"urn:penstock:bad-token":          "; give what a former call printed, or 0 to begin with everything",
+		"urn:penstock:changes-lost":       "; begin again with --changed-since 0, and replace what you have",
 		"urn:penstock:not-loaded-yet":     "; `penstock streams` tells how far the first load is",
 		"urn:penstock:not-caught-up":      "", // it says itself what each failure needs
 		"urn:penstock:no-backfill":        "",

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
+	"strings"
 	"text/tabwriter"
+
+	"golang.org/x/term"
 
 	"penstock/cmd/internal/wire"
 	"penstock/internal/api/client"
@@ -17,27 +22,98 @@ import (
 // rowsCmd prints rows.
 type rowsCmd struct {
 	at
-	Stream  string   `arg:"" help:"The stream, such as contacts."`
-	Output  string   `short:"o" default:"table" enum:"table,json,ndjson,csv" help:"table, json, ndjson or csv."`
-	Limit   int      `default:"20" help:"Rows at most; 0 means all."`
-	Field   []string `short:"f" help:"Only this column; may be given several times."`
-	Deleted bool     `help:"Also rows of what is deleted in HubSpot."`
+	Stream       string   `arg:"" help:"The stream, such as contacts."`
+	Output       string   `short:"o" default:"table" enum:"table,json,ndjson,csv,parquet,arrow" help:"table, json, ndjson, csv, parquet or arrow (an IPC stream)."`
+	Limit        int      `default:"20" help:"Rows at most; 0 means all. With --changed-since all unless it is given."`
+	Field        []string `short:"f" help:"Only this column; may be given several times."`
+	Where        []string `short:"w" sep:"none" placeholder:"'amount ge 100'" help:"Only rows whose property or column compares so, by eq, ne, lt, le, gt, ge, in (a,b,\"c,d\") or null; may be given several times."`
+	ChangedSince *string  `placeholder:"TOKEN" help:"Only rows loaded since a former call, which printed the token; 0 begins with everything."`
+	Deleted      bool     `help:"Also rows of what is deleted in HubSpot."`
 }
 
-func (c *rowsCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
-	return onServer(ctx, s, std, func(server reached) error {
-		result, err := server.Rows(ctx, c.Connection, c.Stream, client.RowsOptions{Fields: c.Field, Deleted: c.Deleted, Limit: c.Limit})
+func (c *rowsCmd) Run(ctx context.Context, s *wire.Settings, std streams, parsed given) error {
+	o := client.RowsOptions{Fields: c.Field, Deleted: c.Deleted, Limit: c.Limit}
+	if c.ChangedSince != nil {
+		o.ChangedSince = cmp.Or(*c.ChangedSince, "0")
+		if !parsed("limit") {
+			o.Limit = 0
+		}
+	}
+	for _, text := range c.Where {
+		where, err := parseWhere(text)
 		if err != nil {
 			return err
 		}
-		switch c.Output {
-		case "csv":
-			return printCSV(std.out, result)
-		case "table":
-			return printTable(std.out, result)
+		o.Where = append(o.Where, where)
+	}
+	return onServer(ctx, s, std, func(server reached) error {
+		changes, err := c.print(ctx, server, o, std.out)
+		if err == nil && c.ChangedSince != nil && changes == "" {
+			fmt.Fprintln(std.err, "There are more rows than --limit: begin again with a higher one to have a token to go on from.")
+		} else if err == nil && c.ChangedSince != nil {
+			fmt.Fprintf(std.err, "What is loaded from now on: --changed-since %s\n", changes)
 		}
-		return printJSON(std.out, result, c.Output == "ndjson")
+		return err
 	})
+}
+
+// parseWhere reads a property, a comparison and a value, with spaces between.
+func parseWhere(text string) (client.Where, error) {
+	property, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
+	op, value, given := strings.Cut(strings.TrimSpace(rest), " ")
+	if op == "null" && !given {
+		value = "true"
+	} else if op == "" || !given {
+		return client.Where{}, fmt.Errorf("--where %q is not a property, a comparison and a value, such as 'amount ge 100'", text)
+	}
+	return client.Where{Property: property, Op: op, Value: strings.TrimSpace(value)}, nil
+}
+
+// print prints the rows. It returns the token to go on from, empty when the
+// limit left rows away.
+func (c *rowsCmd) print(ctx context.Context, server reached, o client.RowsOptions, out io.Writer) (string, error) {
+	if format := map[string]string{"parquet": client.Parquet, "arrow": client.Arrow}[c.Output]; format != "" {
+		if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+			return "", fmt.Errorf("%s is not for a terminal: send it to a file, as in penstock rows %s -o %s > %s.%s", c.Output, c.Stream, c.Output, c.Stream, c.Output)
+		}
+		return server.Export(ctx, c.Connection, c.Stream, o, client.Export{Format: format, Out: out})
+	}
+	if o.Limit > 0 {
+		o.Limit++ // tells whether there are more
+	}
+	result, changes, err := server.Rows(ctx, c.Connection, c.Stream, o)
+	if err != nil {
+		return "", err
+	}
+	if o.Limit > 0 {
+		result = first(result, o.Limit-1, func() { changes = "" })
+	}
+	switch c.Output {
+	case "csv":
+		err = printCSV(out, result)
+	case "table":
+		err = printTable(out, result)
+	default:
+		err = printJSON(out, result, c.Output == "ndjson")
+	}
+	return changes, err
+}
+
+// first are at most n rows; cut is called when there are more.
+func first(result *warehouse.Result, n int, cut func()) *warehouse.Result {
+	return &warehouse.Result{Columns: result.Columns, Rows: func(yield func([]any, error) bool) {
+		count := 0
+		for row, err := range result.Rows {
+			if count == n && err == nil {
+				cut()
+				return
+			}
+			if !yield(row, err) {
+				return
+			}
+			count++
+		}
+	}}
 }
 
 func printCSV(out io.Writer, result *warehouse.Result) error {

@@ -124,7 +124,7 @@ const welcome = `Penstock copies a HubSpot account into a data warehouse.
 POST /start             fetch now and at each interval; /start/15 for every 15 minutes, /start/90s
 POST /stop              pause
 GET  /data              the streams, with row counts
-GET  /data/{stream}     rows, as JSON, NDJSON or CSV
+GET  /data/{stream}     rows, as JSON, NDJSON, CSV, Parquet or Arrow; all, by filters, or what changed
 GET  /error             what failed, and what to do
 GET  /v1/connections    everything else, by connection
 GET  /healthz           whether the process lives

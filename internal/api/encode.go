@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"penstock"
-	"penstock/internal/warehouse"
 )
 
 // The formats of rows.
@@ -18,6 +17,9 @@ const (
 	asJSON  = "application/json"
 	asLines = "application/x-ndjson"
 	asCSV   = "text/csv"
+
+	asParquet = "application/vnd.apache.parquet"
+	asArrow   = "application/vnd.apache.arrow.stream"
 )
 
 func contentType(format string) string {
@@ -29,17 +31,35 @@ func contentType(format string) string {
 
 // An encoder writes pages of rows.
 type encoder interface {
-	columns(names []string) error // of the page that follows; the same for each
 	row(values []any) error
-	size() int
-	take(next string) []byte // the page's bytes; the next page begins
+	size() int                     // of the page so far, in bytes or about as many
+	take(e ending) ([]byte, error) // the page's bytes, or some later; the next page begins
 }
 
-func newEncoder(format string, columns []warehouse.Recorded) encoder {
-	if format != asCSV {
-		return &objects{lines: format == asLines}
+// An ending is what follows a page.
+type ending struct {
+	last          bool
+	next, changes string // tokens
+}
+
+func newEncoder(format string, columns []column) (encoder, error) {
+	switch format {
+	case asCSV:
+		return newRecords(columns)
+	case asParquet:
+		return newParquet(columns)
+	case asArrow:
+		return newArrow(columns), nil
 	}
-	return newRecords(columns)
+	return newObjects(columns, format == asLines)
+}
+
+func namesOf(columns []column) []string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.name
+	}
+	return names
 }
 
 // objects writes rows as JSON objects: a line each, or all in one document.
@@ -50,13 +70,14 @@ type objects struct {
 	body  []byte
 }
 
-func (o *objects) columns(names []string) error {
-	head, err := json.Marshal(names)
-	o.head, o.names = head, make([]string, len(names))
-	for i, name := range names {
+func newObjects(columns []column, lines bool) (*objects, error) {
+	o := &objects{lines: lines, names: namesOf(columns)}
+	head, err := json.Marshal(o.names)
+	o.head = head
+	for i, name := range o.names {
 		o.names[i] = strconv.Quote(name) + ":" // a column's name is plain ASCII
 	}
-	return err
+	return o, err
 }
 
 func (o *objects) row(values []any) error {
@@ -83,42 +104,30 @@ func (o *objects) row(values []any) error {
 
 func (o *objects) size() int { return len(o.body) }
 
-func (o *objects) take(next string) []byte {
+func (o *objects) take(e ending) ([]byte, error) {
 	body := o.body
 	o.body = nil
 	if o.lines {
-		return body
+		return body, nil
 	}
 	page := slices.Concat([]byte(`{"columns":`), o.head, []byte(`,"items":[`), body, []byte("]"))
-	if next != "" {
-		page = append(page, `,"next":`+strconv.Quote(next)...) // base64
+	if e.next != "" {
+		page = append(page, `,"next":`+strconv.Quote(e.next)...) // base64, as the next
 	}
-	return append(page, "}\n"...)
+	return append(page, `,"changes":`+strconv.Quote(e.changes)+"}\n"...), nil
 }
 
 // records writes rows as CSV (RFC 4180), the names of the columns first.
 type records struct {
-	numbers map[string]bool // columns whose text is a decimal and never a formula
-	names   []string
+	columns []column
 	body    bytes.Buffer
 	writer  *csv.Writer
 }
 
-func newRecords(columns []warehouse.Recorded) *records {
-	r := &records{numbers: map[string]bool{}}
+func newRecords(columns []column) (*records, error) {
+	r := &records{columns: columns}
 	r.writer = csv.NewWriter(&r.body)
-	for _, c := range columns {
-		r.numbers[c.Name] = c.Type == penstock.Number
-	}
-	return r
-}
-
-func (r *records) columns(names []string) error {
-	if r.names != nil {
-		return nil
-	}
-	r.names = names
-	return r.writer.Write(names)
+	return r, r.writer.Write(namesOf(columns))
 }
 
 func (r *records) row(values []any) error {
@@ -128,7 +137,7 @@ func (r *records) row(values []any) error {
 		case nil:
 		case string:
 			cells[i] = value
-			if !r.numbers[r.names[i]] {
+			if r.columns[i].kind != penstock.Number { // the text of a decimal is never a formula
 				cells[i] = disarm(value)
 			}
 		case float64:
@@ -155,9 +164,9 @@ func disarm(text string) string {
 
 func (r *records) size() int { return r.body.Len() }
 
-func (r *records) take(string) []byte {
+func (r *records) take(ending) ([]byte, error) {
 	r.writer.Flush()
 	body := bytes.Clone(r.body.Bytes())
 	r.body.Reset()
-	return body
+	return body, r.writer.Error()
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"penstock"
 )
 
 const defaultConnection = "default"
@@ -99,24 +97,6 @@ func placeOf(token, list string, n int) ([]string, error) {
 		return nil, unknownPlace()
 	}
 	return place[1:], nil
-}
-
-// keyOf reads a token as a key of the stream's table; none begins at the first row.
-func keyOf(token string, stream penstock.Stream) (penstock.Key, error) {
-	if token == "" {
-		return nil, nil
-	}
-	columns := stream.Key()
-	key, err := placeOf(token, "rows of "+stream.Name, len(columns))
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range columns {
-		if _, err := strconv.ParseInt(key[i], 10, 64); c.Integer && err != nil {
-			return nil, unknownPlace()
-		}
-	}
-	return key, nil
 }
 
 // unique drops what was named before, and spaces around names.

@@ -40,6 +40,8 @@ const (
 	noConnection kind = "unknown-connection"
 	noStream     kind = "unknown-stream"
 	noField      kind = "unknown-field"
+	badFilter    kind = "bad-filter"
+	changesLost  kind = "changes-lost"
 	notLoaded    kind = "not-loaded-yet"
 	noBackfill   kind = "no-backfill"
 	notCaughtUp  kind = "not-caught-up"
@@ -67,6 +69,8 @@ var kinds = map[kind]struct {
 	noConnection: {http.StatusNotFound, "There is no such connection"},
 	noStream:     {http.StatusNotFound, "There is no such stream"},
 	noField:      {http.StatusBadRequest, "There is no such column"},
+	badFilter:    {http.StatusBadRequest, "The filter is not possible"},
+	changesLost:  {http.StatusGone, "The place in the changes is gone"},
 	notLoaded:    {http.StatusNotFound, "Nothing has been loaded yet"},
 	noBackfill:   {http.StatusConflict, "The stream cannot be read again"},
 	notCaughtUp:  {http.StatusBadGateway, "The catch-up failed"},
@@ -136,6 +140,9 @@ func translate(_ huma.Context, _ string, body any) (any, error) {
 
 // trouble is what an error of the service is to a caller.
 func trouble(err error, remedy string) *Problem {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p
+	}
 	switch {
 	case errors.Is(err, warehouse.ErrNoColumn):
 		return newProblem(noField, err.Error(), "ask without fields to see all columns")

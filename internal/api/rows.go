@@ -4,19 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"reflect"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/danielgtaylor/huma/v2/negotiation"
-
-	"penstock"
-	"penstock/internal/warehouse"
 )
 
 // maxPageBytes ends a page of rows early, so that neither side must hold a
@@ -26,16 +22,33 @@ const maxPageBytes = 8 << 20
 // WhichRows says which rows of a stream to answer, and how.
 type WhichRows struct {
 	Stream  string   `path:"stream" maxLength:"100" example:"contacts" doc:"The stream."`
-	Limit   int      `query:"limit" minimum:"1" maximum:"1000" doc:"The most rows to answer. JSON: 100 when absent. NDJSON and CSV: without a limit, all rows are streamed."`
-	After   string   `query:"after" maxLength:"32768" doc:"Go on after the former answer: its next. NDJSON and CSV have it in the header Link."`
+	Limit   int      `query:"limit" minimum:"1" maximum:"1000" doc:"The most rows to answer. JSON: 100 when absent. The other formats: without a limit, all rows are streamed."`
+	After   string   `query:"after" maxLength:"32768" doc:"Go on after the former answer: its next. The formats other than JSON have it in the header Link."`
 	Fields  []string `query:"fields" nullable:"false" example:"id,email" doc:"The columns to answer, in this order; all when absent."`
 	Deleted bool     `query:"deleted" doc:"Also the rows of what is deleted in HubSpot."`
-	Accept  string   `header:"Accept" example:"text/csv" doc:"application/json, application/x-ndjson or text/csv."`
+	Accept  string   `header:"Accept" example:"text/csv" doc:"application/json, application/x-ndjson, text/csv, application/vnd.apache.parquet or application/vnd.apache.arrow.stream."`
+
+	Filter       map[string]string `query:"filter,deepObject" doc:"Only rows that pass all filters, as in filter[amount][ge]=100, by a property's name in HubSpot or a column's. Text is compared byte by byte, a number by its value, a date or moment as such; a row without a value passes only null. Moments are RFC 3339, dates like 2026-01-31."`
+	ChangedSince string            `query:"changed_since" maxLength:"1024" doc:"Only rows loaded since a former answer, which gave this as its changes: each once, in the order of load, tombstones too. Empty or 0 begins with everything. With filters a row is left out that does not pass them any more, so a copy that is kept by changes takes none."`
+
+	query   url.Values // as it was asked, for what the HTTP library cannot tell apart
+	changes bool       // changed_since is there, maybe empty
+}
+
+// Resolve keeps the query.
+func (w *WhichRows) Resolve(c huma.Context) []error {
+	asked := c.URL()
+	w.query = asked.Query()
+	w.changes = w.query.Has("changed_since")
+	return nil
 }
 
 const aboutRows = "In key order, each as an object by column name. A page ends after 8 MB at the latest. " +
 	"Whole numbers of 64 bits are JSON numbers; decimals that a double does not hold are text. " +
-	"In CSV a text that a spreadsheet would take for a formula is preceded by an apostrophe."
+	"In CSV a text that a spreadsheet would take for a formula is preceded by an apostrophe. " +
+	"Parquet and Arrow have a double for a number, which rounds what has more than 15 digits, a timestamp in UTC for a moment, and a date for a date. " +
+	"Every answer has a token for changed_since, which finds what is loaded after the answer's first page began: " +
+	"changes in JSON, the header Penstock-Changes otherwise. Use it once all pages are read."
 
 // registerRows adds the routes of rows.
 func (s *site) registerRows(routes huma.API) {
@@ -55,6 +68,8 @@ func (s *site) registerRows(routes huma.API) {
 	}) (*huma.StreamResponse, error) {
 		return s.read(ctx, in.Connection, in.WhichRows)
 	})
+	describeFilter(routes, everyday.Path)
+	describeFilter(routes, rows.Path)
 }
 
 // A RowPage is a part of a stream's rows.
@@ -62,20 +77,26 @@ type RowPage struct {
 	Columns []string         `json:"columns" nullable:"false" doc:"The columns, in order."`
 	Items   []map[string]any `json:"items" nullable:"false" doc:"The rows by column name."`
 	Next    string           `json:"next,omitempty" doc:"The value of after for the next page; absent on the last one."`
+	Changes string           `json:"changes" doc:"The value of changed_since for what is loaded from now on, the same on all pages."`
 }
 
 func rowFormats(routes huma.API) map[string]*huma.Response {
 	page := huma.SchemaFromType(routes.OpenAPI().Components.Schemas, reflect.TypeFor[RowPage]())
+	text, binary := &huma.Schema{Type: huma.TypeString}, &huma.Schema{Type: huma.TypeString, Format: "binary"}
 	return map[string]*huma.Response{"200": {
 		Description: "The rows",
-		Headers: map[string]*huma.Param{"Link": {
-			Description: "The next page, where there is one", Schema: &huma.Schema{Type: "string"},
-		}},
+		Headers: map[string]*huma.Param{
+			"Link":        {Description: "The next page, where there is one", Schema: text},
+			changesHeader: {Description: "The value of changed_since for what is loaded from now on; not with JSON, which has changes", Schema: text},
+		},
 		Content: map[string]*huma.MediaType{
-			asJSON: {Schema: page}, asLines: {Schema: &huma.Schema{Type: "string"}}, asCSV: {Schema: &huma.Schema{Type: "string"}},
+			asJSON: {Schema: page}, asLines: {Schema: text}, asCSV: {Schema: text}, asParquet: {Schema: binary}, asArrow: {Schema: binary},
 		},
 	}}
 }
+
+// changesHeader has the token for changed_since.
+const changesHeader = "Penstock-Changes"
 
 // read prepares the first page, so that what is wrong can still be said, and
 // answers with it and the ones after it.
@@ -95,30 +116,40 @@ func (s *site) read(ctx context.Context, connection string, in WhichRows) (*huma
 	case in.Limit == 0:
 		r.limit = 100
 	}
-	r.rows = newEncoder(format, r.table.Columns)
+	if r.rows, err = newEncoder(format, r.columns[:r.shown]); err != nil {
+		return nil, trouble(err, mendWarehouse)
+	}
 	if err := r.page(ctx); err != nil {
 		return nil, s.unreadable(ctx, connection, in.Stream, err)
 	}
 	return &huma.StreamResponse{Body: func(c huma.Context) {
 		request, w := humago.Unwrap(c)
 		w.Header().Set("Content-Type", contentType(format))
+		if format != asJSON {
+			w.Header().Set(changesHeader, r.changes())
+		}
 		if !r.all && r.next != nil {
 			w.Header().Set("Link", fmt.Sprintf("<%s>; rel=\"next\"", nextPage(request.URL, r.token())))
 		}
-		s.send(c.Context(), w, r)
+		if err := s.send(c.Context(), w, r); err != nil {
+			if c.Context().Err() == nil {
+				s.log.Error("an answer with rows was broken off", "stream", in.Stream, "error", err)
+			}
+			breakOff(request, w)
+		}
 	}}, nil
 }
 
 func formatOf(accept string) (string, error) {
 	accept = strings.ToLower(accept)
-	if format := negotiation.SelectQValue(accept, []string{asJSON, asLines, asCSV}); format != "" {
+	if format := negotiation.SelectQValue(accept, []string{asJSON, asLines, asCSV, asParquet, asArrow}); format != "" {
 		return format, nil
 	}
 	if accept == "" || strings.Contains(accept, "*/*") || strings.Contains(accept, "application/*") {
 		return asJSON, nil
 	}
 	return "", newProblem(badAccept, "rows cannot be had as "+shorten(accept),
-		"accept "+asJSON+", "+asLines+" or "+asCSV)
+		"accept "+strings.Join([]string{asJSON, asLines, asCSV, asParquet}, ", ")+" or "+asArrow)
 }
 
 func nextPage(asked *url.URL, token string) string {
@@ -129,131 +160,39 @@ func nextPage(asked *url.URL, token string) string {
 
 // send writes pages until there are no more, or until the one that was asked
 // for is written. Each page is a query of its own: a slow caller holds nothing
-// in the warehouse.
-func (s *site) send(ctx context.Context, w http.ResponseWriter, r *reading) {
+// in the warehouse. An error says that the answer is not whole; that the caller
+// is gone is none.
+func (s *site) send(ctx context.Context, w http.ResponseWriter, r *reading) error {
 	for {
 		if err := allow(w, writeTimeout); err != nil {
-			return // the connection is gone
+			return nil // the connection is gone
 		}
 		more := r.all && r.next != nil
-		if _, err := w.Write(r.rows.take(r.token())); err != nil || !more {
-			return // done, or the caller is gone
-		}
-		if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return
-		}
-		if err := r.page(ctx); err != nil {
-			if ctx.Err() == nil {
-				s.log.Error("an answer with rows was broken off", "stream", r.table.Stream.Name, "error", err)
-			}
-			// Half an answer must not look like a whole one.
-			panic(http.ErrAbortHandler)
-		}
-	}
-}
-
-// reading is a stream's rows on their way to a caller.
-type reading struct {
-	contents   Contents
-	connection string
-	table      warehouse.TableState
-	query      warehouse.Query
-	named      int // of the columns asked for; the key's, which follow, are not shown
-	limit      int
-	all        bool
-	rows       encoder
-	next       penstock.Key // where the next page begins; nil when there is none
-}
-
-func (s *site) reading(ctx context.Context, connection string, in WhichRows) (*reading, error) {
-	if err := s.exists(connection); err != nil {
-		return nil, err
-	}
-	tables, err := s.Tables(ctx, connection)
-	if err != nil {
-		return nil, trouble(err, mendWarehouse)
-	}
-	at := slices.IndexFunc(tables, func(t warehouse.TableState) bool { return t.Stream.Name == in.Stream })
-	if at < 0 {
-		return nil, s.unreadable(ctx, connection, in.Stream, warehouse.ErrNoTable)
-	}
-	r := &reading{contents: s, connection: connection, table: tables[at]}
-	r.query = warehouse.Query{Stream: in.Stream, Deleted: in.Deleted, Fields: unique(in.Fields)}
-	r.named = len(r.query.Fields)
-	for _, k := range r.table.Stream.Key() {
-		if r.named > 0 && !slices.Contains(r.query.Fields, k.Name) {
-			r.query.Fields = append(r.query.Fields, k.Name)
-		}
-	}
-	r.query.After, err = keyOf(in.After, r.table.Stream)
-	return r, err
-}
-
-// unreadable says why there are no rows: no such stream, or not yet, or the
-// warehouse fails.
-func (s *site) unreadable(ctx context.Context, connection, stream string, err error) error {
-	if !errors.Is(err, warehouse.ErrNoTable) {
-		return trouble(err, mendWarehouse)
-	}
-	if err := s.knowsStream(ctx, connection, stream); err != nil {
-		return err
-	}
-	return newProblem(notLoaded, "nothing of "+stream+" has been loaded yet", "GET /data tells how far the first load is; POST /start begins it")
-}
-
-// page takes the next page from the warehouse. One row more than it holds
-// tells whether there is another.
-func (r *reading) page(ctx context.Context) error {
-	query := r.query
-	query.Limit = r.limit + 1
-	result, err := r.contents.Rows(ctx, r.connection, query)
-	if err != nil {
-		return err
-	}
-	shown := len(result.Columns)
-	if r.named > 0 {
-		shown = r.named
-	}
-	if err := r.rows.columns(result.Columns[:shown]); err != nil {
-		return err
-	}
-	r.next = nil
-	var last penstock.Key
-	count := 0
-	for values, err := range result.Rows {
+		body, err := r.rows.take(ending{last: !more, next: r.token(), changes: r.changes()})
 		if err != nil {
 			return err
 		}
-		if count == r.limit || r.rows.size() >= maxPageBytes {
-			r.next, r.query.After = last, last
+		if _, err := w.Write(body); err != nil || !more {
+			return nil // done, or the caller is gone
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return nil
 		}
-		if err := r.rows.row(values[:shown]); err != nil {
+		if err := r.page(ctx); err != nil {
 			return err
 		}
-		last = r.key(result.Columns, values)
-		count++
 	}
-	return nil
 }
 
-func (r *reading) key(columns []string, values []any) penstock.Key {
-	var key penstock.Key
-	for _, k := range r.table.Stream.Key() {
-		switch value := values[slices.Index(columns, k.Name)].(type) {
-		case int64:
-			key = append(key, strconv.FormatInt(value, 10))
-		case string:
-			key = append(key, value)
+// breakOff ends the connection so that half an answer does not look like a whole
+// one. HTTP/1.0 knows the end of an answer by the end of the connection only, so
+// that one is reset.
+func breakOff(r *http.Request, w http.ResponseWriter) {
+	if !r.ProtoAtLeast(1, 1) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if tcp, ok := conn.(*net.TCPConn); ok && err == nil && errors.Join(tcp.SetLinger(0), tcp.Close()) == nil {
+			return
 		}
 	}
-	return key
-}
-
-// token is next as callers get it; empty when there is no next page.
-func (r *reading) token() string {
-	if r.next == nil {
-		return ""
-	}
-	return tokenOf("rows of "+r.table.Stream.Name, r.next...)
+	panic(http.ErrAbortHandler)
 }

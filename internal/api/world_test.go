@@ -31,6 +31,10 @@ func moment() time.Time { return time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC) 
 // fake is a service with one connection, whose rows are in a warehouse of its own.
 type fake struct {
 	store   warehouse.Store
+	path    string    // of the store's file
+	at      time.Time // of the loads
+	version int64     // of the rows that put writes
+	grants  int
 	streams []datastreams.StreamStatus
 	reasons []string
 	catchUp func(ctx context.Context, streams []string) error
@@ -204,16 +208,17 @@ type world struct {
 }
 
 func setup(t *testing.T, token string) *world {
-	store, err := sqlite.Open(filepath.Join(t.TempDir(), "warehouse.db"))
+	path := filepath.Join(t.TempDir(), "warehouse.db")
+	store, err := sqlite.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	f := &fake{store: store, path: path, at: moment(), catchUp: func(context.Context, []string) error { return nil }}
 	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
+		if err := f.store.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	f := &fake{store: store, catchUp: func(context.Context, []string) error { return nil }}
 	for _, name := range []string{"contacts", "deals", "owners", "pipeline_stages"} {
 		f.streams = append(f.streams, datastreams.StreamStatus{
 			Stream: name, State: "current", Rows: 3, FreshAt: moment(), SettledAt: moment().Add(-time.Hour),
@@ -256,9 +261,17 @@ func (w *world) load(batches ...*warehousetest.Builder) {
 		w.Fatalf("claim: %v", err)
 	}
 	for _, b := range batches {
-		run := warehousetest.Range{Lane: penstock.Named, Grant: "grant"}
-		item := warehouse.Item{Batch: run.Next(b), Current: "grant"}
-		if _, err := w.store.Load(w.Context(), []warehouse.Item{item}, warehouse.Moment{Now: moment(), Account: 4711}); err != nil {
+		w.grants++
+		run := warehousetest.Range{Lane: penstock.Named, Grant: fmt.Sprint("grant ", w.grants)}
+		heads, err := w.store.Heads(w.Context(), b.Build().Stream.Name, penstock.Named)
+		if err != nil {
+			w.Fatalf("heads: %v", err)
+		}
+		for _, h := range heads {
+			run.Cursor = h.Cursor
+		}
+		item := warehouse.Item{Batch: run.Next(b), Current: run.Grant}
+		if _, err := w.store.Load(w.Context(), []warehouse.Item{item}, warehouse.Moment{Now: w.at, Account: 4711}); err != nil {
 			w.Fatalf("load: %v", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -116,7 +117,7 @@ func TestTheClientReadsRowsAsTheWarehouseYieldsThem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := c.Rows(t.Context(), "default", "contacts", o)
+		got, _, err := c.Rows(t.Context(), "default", "contacts", o)
 		if err != nil {
 			t.Fatalf("%+v: %v", o, err)
 		}
@@ -127,6 +128,66 @@ func TestTheClientReadsRowsAsTheWarehouseYieldsThem(t *testing.T) {
 		if !slices.EqualFunc(collect(t, got), expected, slices.Equal) || !slices.EqualFunc(again, expected, slices.Equal) {
 			t.Errorf("%+v: %d rows that differ from the warehouse's %d", o, len(again), len(expected))
 		}
+	}
+}
+
+func TestTheClientAsksForSomeRowsAndForWhatChanged(t *testing.T) {
+	w := setup(t, "")
+	batch := warehousetest.NewBatch(warehousetest.Contacts(), penstock.Column{Property: "Note", Type: penstock.Text})
+	for id := range int64(1500) {
+		batch.Put(id+1, 1, 1, []any{"a & b", "c,d"}[id%2])
+	}
+	w.load(batch.Bury(1501, 1, 1, 1))
+	c := client.New(w.server.URL, "")
+	for want, o := range map[int]client.RowsOptions{
+		750:  {Where: []client.Where{{Property: "Note", Op: "eq", Value: "a & b"}}},
+		700:  {Where: []client.Where{{Property: "note", Op: "in", Value: `"c,d",x`}, {Property: "id", Op: "gt", Value: "100"}}},
+		10:   {Where: []client.Where{{Property: "id", Op: "gt", Value: "1490"}}},
+		1501: {ChangedSince: "0"},
+	} {
+		result, changes, err := c.Rows(t.Context(), "default", "contacts", o)
+		if err != nil {
+			t.Fatalf("%+v: %v", o, err)
+		}
+		if rows := collect(t, result); len(rows) != want || changes == "" {
+			t.Errorf("%+v: %d rows, want %d, with the token %q", o, len(rows), want, changes)
+		}
+		none, _, err := c.Rows(t.Context(), "default", "contacts", client.RowsOptions{ChangedSince: changes})
+		if err != nil || len(collect(t, none)) != 0 {
+			t.Errorf("nothing was loaded since, but there are rows, or %v", err)
+		}
+	}
+}
+
+func TestTheClientWritesFiles(t *testing.T) {
+	w := setup(t, "")
+	batch := warehousetest.NewBatch(warehousetest.Contacts())
+	for id := range int64(1500) {
+		batch.Put(id+1, 1, 1)
+	}
+	w.load(batch)
+	c := client.New(w.server.URL, "")
+	var all, some bytes.Buffer
+	token, err := c.Export(t.Context(), "default", "contacts", client.RowsOptions{}, client.Export{Format: client.Parquet, Out: &all})
+	if err != nil || token == "" || !bytes.HasPrefix(all.Bytes(), []byte("PAR1")) || !bytes.HasSuffix(all.Bytes(), []byte("PAR1")) {
+		t.Errorf("%d bytes, the token %q, %v", all.Len(), token, err)
+	}
+	token, err = c.Export(t.Context(), "default", "contacts", client.RowsOptions{Limit: 9}, client.Export{Format: client.Arrow, Out: &some})
+	if err != nil || token != "" || some.Len() == 0 {
+		t.Errorf("a part: %d bytes, the token %q, %v", some.Len(), token, err)
+	}
+	_, err = c.Export(t.Context(), "default", "nothing", client.RowsOptions{}, client.Export{Format: client.Arrow, Out: &some})
+	if p, ok := errors.AsType[*api.Problem](err); !ok || p.Type != "urn:penstock:unknown-stream" {
+		t.Errorf("%v, want a problem", err)
+	}
+	calls := 0
+	w.rows = func(r *warehouse.Result) {
+		if calls++; calls == 3 { // when a load was written, the first page, the second
+			r.Rows = func(yield func([]any, error) bool) { yield(nil, errors.New("the disk is on fire")) }
+		}
+	}
+	if _, err = c.Export(t.Context(), "default", "contacts", client.RowsOptions{}, client.Export{Format: client.Arrow, Out: &some}); err == nil {
+		t.Error("half a file is called whole")
 	}
 }
 
@@ -143,7 +204,7 @@ func collect(t *testing.T, result *warehouse.Result) (rows [][]any) {
 func TestTheClientHandsOnWhatIsWrongAndWhatToDo(t *testing.T) {
 	w := setup(t, "secret")
 	c := client.New(w.server.URL, "secret")
-	_, rowsErr := c.Rows(t.Context(), "default", "nothing", client.RowsOptions{})
+	_, _, rowsErr := c.Rows(t.Context(), "default", "nothing", client.RowsOptions{})
 	_, startErr := c.Start(t.Context(), "default", time.Second)
 	_, otherErr := c.Streams(t.Context(), "../other?x")
 	w.fails = errors.New("deals (fresh): forbidden")

@@ -35,6 +35,7 @@ type world struct {
 	reasons  []string
 	fails    error // what catching up and reading again end with
 	commands []string
+	rows     func(*warehouse.Result)
 }
 
 func setup(t *testing.T, token string) *world {
@@ -145,5 +146,9 @@ func (w *world) Tables(ctx context.Context, _ string) ([]warehouse.TableState, e
 }
 
 func (w *world) Rows(ctx context.Context, _ string, q warehouse.Query) (*warehouse.Result, error) {
-	return w.store.Rows(ctx, q)
+	result, err := w.store.Rows(ctx, q)
+	if err == nil && w.rows != nil {
+		w.rows(result)
+	}
+	return result, err
 }

@@ -57,7 +57,7 @@ func (r *readers) open() (*sqlitex.Pool, error) {
 		Flags: sqlite.OpenReadOnly, PoolSize: readerCount,
 		PrepareConn: func(conn *sqlite.Conn) error {
 			conn.SetBusyTimeout(busyTimeout)
-			return query(conn, "PRAGMA cache_size = "+readerCache, nil)
+			return errors.Join(addFunctions(conn), query(conn, "PRAGMA cache_size = "+readerCache, nil))
 		},
 	})
 	r.pool = pool

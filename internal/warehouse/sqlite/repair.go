@@ -127,7 +127,7 @@ func (t *table) kindOf(name string) string {
 	}
 	for _, c := range ownColumns {
 		if c.name == name {
-			return c.kind
+			return c.declared
 		}
 	}
 	return ""

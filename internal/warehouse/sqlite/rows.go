@@ -15,13 +15,13 @@ import (
 // A field is a column of a result with what is needed to read it.
 type field struct {
 	name string
-	kind penstock.Type // empty for a whole number
+	kind penstock.Type
 }
 
 // errEnough ends a statement whose reader wants no more rows.
 var errEnough = errors.New("enough")
 
-// Rows reads rows in key order, all of them from one snapshot. A slow reader
+// Rows reads rows in the order asked for, all of them from one snapshot. A slow reader
 // keeps the write-ahead log from being reused: it grows meanwhile.
 func (s *Store) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result, error) {
 	var fields []field
@@ -82,12 +82,12 @@ func findTable(conn *sqlite.Conn, stream string) (*table, error) {
 	return t, err
 }
 
-// fields are the columns asked for; without any, all but the stamp and the
-// print.
-func (t *table) fields(names []string) ([]field, error) {
+// all are the table's columns in the order of a result, the stamp and the
+// print at last.
+func (t *table) all() []field {
 	var all []field
 	for _, k := range t.keys {
-		f := field{name: k.Name}
+		f := field{k.Name, warehouse.WholeNumber}
 		if !k.Integer {
 			f.kind = penstock.Text
 		}
@@ -97,14 +97,25 @@ func (t *table) fields(names []string) ([]field, error) {
 		all = append(all, field{c.Name, c.Type})
 	}
 	for _, c := range ownColumns {
-		kind := map[string]penstock.Type{"TEXT": penstock.Text, "BOOLEAN": penstock.Bool}[c.kind]
-		all = append(all, field{c.name, kind})
+		all = append(all, field{c.name, c.kind()})
 	}
+	return all
+}
+
+// visible are the columns that are shown unless others are asked for, and that
+// can be filtered by: all but the stamp and the print.
+func (t *table) visible() []field {
+	all := t.all()
+	return all[:len(all)-2]
+}
+
+// fields are the columns asked for; without any, those that are visible.
+func (t *table) fields(names []string) ([]field, error) {
 	if len(names) == 0 {
-		return all[:len(all)-2], nil
+		return t.visible(), nil
 	}
 	known := map[string]field{}
-	for _, f := range all {
+	for _, f := range t.all() {
 		known[f.name] = f
 	}
 	chosen := make([]field, len(names))
@@ -124,20 +135,16 @@ func (t *table) selection(fields []field, q warehouse.Query) (string, []any, err
 	for i, f := range fields {
 		names[i] = quote(f.name)
 	}
-	after, args, err := t.bound(q.After, ">", 0)
+	c, err := t.where(q)
 	if err != nil {
 		return "", nil, err
 	}
-	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s", strings.Join(names, ", "), quote(t.stream.Name), after)
-	if !q.Deleted {
-		text += " AND _deleted = 0"
-	}
-	text += " ORDER BY " + keyList(t.keys)
+	text := fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s", strings.Join(names, ", "), quote(t.stream.Name),
+		strings.Join(c.terms, " AND "), t.order(q))
 	if q.Limit > 0 {
-		text += " LIMIT " + param(len(args))
-		args = append(args, q.Limit)
+		text += " LIMIT " + c.bind(q.Limit)
 	}
-	return text, args, nil
+	return text, c.args, nil
 }
 
 // values reads one row.

@@ -14,6 +14,8 @@ import (
 	"os"
 	"sync"
 
+	"zombiezen.com/go/sqlite"
+
 	"penstock"
 	"penstock/internal/warehouse"
 )
@@ -98,6 +100,9 @@ func takeOver(conn *conn, c warehouse.Claim) (int64, error) {
 	if err := m.admits(c); err != nil {
 		return 0, err
 	}
+	if err := indexTables(conn); err != nil {
+		return 0, err
+	}
 	for name, value := range map[string]any{
 		metaInstallation: c.Installation, metaClaims: warehouse.Claimed(m.claims, m.commits),
 	} {
@@ -106,6 +111,27 @@ func takeOver(conn *conn, c warehouse.Claim) (int64, error) {
 		}
 	}
 	return m.commits, setMeta(conn, metaLoader, c.Loader)
+}
+
+// indexTables gives the tables of an older file the indexes that it lacks. One
+// that somebody has dropped, or whose _load, is for Repair.
+func indexTables(conn *conn) error {
+	var streams []string
+	err := conn.query(`SELECT stream FROM _penstock_tables WHERE EXISTS
+		(SELECT 1 FROM pragma_table_xinfo(stream) WHERE name = '_load') ORDER BY stream`, func(row *sqlite.Stmt) error {
+		streams = append(streams, row.ColumnText(0))
+		return nil
+	})
+	for _, stream := range streams {
+		if err != nil {
+			return err
+		}
+		var t *table
+		if t, err = findTable(conn.Conn, stream); err == nil {
+			err = t.index(conn)
+		}
+	}
+	return err
 }
 
 // connect opens the file for writing unless it is open; one that was replaced

@@ -15,10 +15,25 @@ const maxColumns = 2000
 
 // ownColumns follow the properties that a table was made with; properties that
 // come later follow them.
-var ownColumns = []struct{ name, kind string }{
+var ownColumns = []ownColumn{
 	{"_created_at", "TEXT"}, {"_updated_at", "TEXT"}, {"_deleted", "BOOLEAN"}, {"_deleted_at", "TEXT"},
 	{"_deleted_why", "TEXT"}, {"_merged_into", "INTEGER"}, {"_synced_at", "TEXT"}, {"_load", "INTEGER"},
 	{"_stamp", "INTEGER"}, {"_print", "INTEGER"},
+}
+
+type ownColumn struct{ name, declared string }
+
+// kind is how the column's values compare.
+func (c ownColumn) kind() penstock.Type {
+	switch {
+	case c.declared == "BOOLEAN":
+		return penstock.Bool
+	case c.declared == "INTEGER":
+		return warehouse.WholeNumber
+	case strings.HasSuffix(c.name, "_at"):
+		return penstock.DateTime
+	}
+	return penstock.Text
 }
 
 // The places in ownColumns.
@@ -160,7 +175,7 @@ func (t *table) create(conn *conn, columns []warehouse.Recorded) error {
 		lines = append(lines, quote(c.Name)+" "+storage(c.Type))
 	}
 	for _, c := range ownColumns {
-		lines = append(lines, c.name+" "+c.kind)
+		lines = append(lines, c.name+" "+c.declared)
 	}
 	options := ""
 	if !single {
@@ -172,18 +187,26 @@ func (t *table) create(conn *conn, columns []warehouse.Recorded) error {
 	if err != nil {
 		return err
 	}
-	err = conn.exec(fmt.Sprintf(`CREATE INDEX %s ON %s (%s) WHERE _deleted_why = 'archived'`,
-		quote("_penstock_archived_"+t.stream.Name), name, keyList(t.keys)))
-	if err != nil {
-		return err
-	}
-	err = conn.exec(fmt.Sprintf(`CREATE INDEX %s ON %s (%s) WHERE _deleted_why = 'gone'`,
-		quote("_penstock_gone_"+t.stream.Name), name, keyList(t.keys)))
-	if err != nil {
+	if err := t.index(conn); err != nil {
 		return err
 	}
 	return conn.exec(`INSERT INTO _penstock_tables (stream, family, object_type, to_type) VALUES (?1, ?2, ?3, ?4)`,
 		t.stream.Name, t.stream.Family, t.stream.ObjectType, t.stream.ToType)
+}
+
+// index makes the table's indexes that are missing.
+func (t *table) index(conn *conn) error {
+	for _, index := range [...]struct{ prefix, of string }{
+		{"_penstock_archived_", "(" + keyList(t.keys) + ") WHERE _deleted_why = 'archived'"}, // for inventories
+		{"_penstock_gone_", "(" + keyList(t.keys) + ") WHERE _deleted_why = 'gone'"},         // for Erase
+		{"_penstock_load_", "(_load)"}, // for queries of loads: SQLite lets the key follow, as their order does
+	} {
+		err := conn.exec(fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s %s", quote(index.prefix+t.stream.Name), quote(t.stream.Name), index.of))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // add appends columns to a table that is there.

@@ -366,7 +366,7 @@ func (h *randomHistory) answers(s warehouse.Store) []string {
 	say(err, len(tables), " tables")
 	for _, t := range tables {
 		say(nil, fmt.Sprintf("%+v", t))
-		for _, line := range h.everyRow(s, t) {
+		for _, line := range slices.Concat(h.everyRow(s, t), h.chosenRows(s, t)) {
 			say(nil, line)
 		}
 		for _, lane := range []penstock.Lane{penstock.Backfill, penstock.Settled, penstock.Named, penstock.Sweep} {
@@ -426,11 +426,40 @@ func (h *randomHistory) everyRow(s warehouse.Store, t warehouse.TableState) []st
 		h.Fatalf("rows: %v", err)
 	}
 	fields = append(fields, result.Columns...)
-	result, err = s.Rows(context.Background(), warehouse.Query{Stream: t.Stream.Name, Fields: fields, Deleted: true})
+	return append([]string{fmt.Sprint(fields)}, h.rows(s, warehouse.Query{Stream: t.Stream.Name, Fields: fields, Deleted: true})...)
+}
+
+// chosenRows are rows by filters, of columns that nobody gives a value which is
+// none of their kind, and by loads.
+func (h *randomHistory) chosenRows(s warehouse.Store, t warehouse.TableState) []string {
+	var lines []string
+	q := warehouse.Query{Stream: t.Stream.Name, Fields: []string{t.Stream.Key()[0].Name, "_load"}, Deleted: true}
+	for _, c := range t.Columns {
+		value := map[penstock.Type]string{
+			penstock.Text: "A", penstock.Number: "1.5", penstock.Bool: "false", penstock.Date: "1970-01-01",
+			penstock.DateTime: "9999-12-31T23:59:59.999Z",
+		}[c.Type]
+		for _, op := range []string{"eq", "ne", "lt", "le", "gt", "ge", "in"} {
+			q.Filters = filters(c.Name, op, value)
+			lines = append(lines, c.Name+op+fmt.Sprint(h.rows(s, q)))
+		}
+		q.Filters = filters(c.Name, "null", "true")
+		lines = append(lines, c.Name+fmt.Sprint(h.rows(s, q)))
+	}
+	q.Filters = nil
+	for load := range t.Load + 1 {
+		q.Loaded = &warehouse.Loaded{From: load, To: t.Load}
+		lines = append(lines, fmt.Sprint(load, h.rows(s, q)))
+	}
+	return lines
+}
+
+func (h *randomHistory) rows(s warehouse.Store, q warehouse.Query) []string {
+	result, err := s.Rows(context.Background(), q)
 	if err != nil {
 		h.Fatalf("rows: %v", err)
 	}
-	lines := []string{fmt.Sprint(fields)}
+	lines := []string{}
 	for row, err := range result.Rows {
 		if err != nil {
 			h.Fatalf("rows: %v", err)

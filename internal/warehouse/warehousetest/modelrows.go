@@ -17,7 +17,7 @@ var ownColumns = []string{
 	"_created_at", "_updated_at", "_deleted", "_deleted_at", "_deleted_why", "_merged_into", "_synced_at", "_load",
 }
 
-// Rows reads rows of a table in key order.
+// Rows reads rows of a table in the order asked for.
 func (m *Model) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result, error) {
 	t := m.view().tables[q.Stream]
 	if t == nil {
@@ -36,7 +36,10 @@ func (m *Model) Rows(ctx context.Context, q warehouse.Query) (*warehouse.Result,
 	if err := warehouse.CheckKey(t.stream, q.After); err != nil {
 		return nil, fmt.Errorf("rows of %s: %w", q.Stream, err)
 	}
-	rows := t.selected(q)
+	rows, err := t.selected(q)
+	if err != nil {
+		return nil, fmt.Errorf("rows of %s: %w", q.Stream, err)
+	}
 	return &warehouse.Result{Columns: columns, Rows: func(yield func([]any, error) bool) {
 		for _, r := range rows {
 			if err := ctx.Err(); err != nil {
@@ -66,10 +69,19 @@ func (t *modelTable) names() []string {
 	return append(names, ownColumns...)
 }
 
-func (t *modelTable) selected(q warehouse.Query) []*modelRow {
+func (t *modelTable) selected(q warehouse.Query) ([]*modelRow, error) {
+	passes, err := t.passing(q.Filters)
+	if err != nil {
+		return nil, err
+	}
+	order, place := t.compareRows, &modelRow{key: q.After}
+	if q.Loaded != nil {
+		order, place.columns = t.compareLoads, map[string]any{"_load": q.Loaded.From}
+	}
 	var rows []*modelRow
-	for _, r := range slices.SortedFunc(maps.Values(t.rows), t.compareRows) {
-		if !q.Deleted && r.version.Why != penstock.Live || q.After != nil && t.compare(r.key, q.After) <= 0 {
+	for _, r := range slices.SortedFunc(maps.Values(t.rows), order) {
+		begun := (q.After == nil && q.Loaded == nil) || order(r, place) > 0
+		if !begun || !q.Deleted && r.version.Why != penstock.Live || !passes(r) || q.Loaded != nil && loadOf(r) > q.Loaded.To {
 			continue
 		}
 		if q.Limit > 0 && len(rows) == q.Limit {
@@ -77,7 +89,19 @@ func (t *modelTable) selected(q warehouse.Query) []*modelRow {
 		}
 		rows = append(rows, r)
 	}
-	return rows
+	return rows, nil
+}
+
+// compareLoads orders rows by load and then key, and places without a key
+// behind the rows of their load.
+func (t *modelTable) compareLoads(a, b *modelRow) int {
+	return cmp.Or(cmp.Compare(loadOf(a), loadOf(b)), t.compareRows(a, b))
+}
+
+// loadOf is 0 for a row that was added by hand: no load has written it.
+func loadOf(r *modelRow) int64 {
+	load, _ := r.columns["_load"].(int64)
+	return load
 }
 
 func (t *modelTable) compareRows(a, b *modelRow) int { return t.compare(a.key, b.key) }

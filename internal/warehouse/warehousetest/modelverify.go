@@ -78,7 +78,10 @@ func (m *Model) Check(_ context.Context, stream string, after penstock.Key, limi
 		return nil, nil, err
 	}
 	var bad []string
-	rows := t.selected(warehouse.Query{After: after, Limit: max(limit, 1), Deleted: true})
+	rows, err := t.selected(warehouse.Query{After: after, Limit: max(limit, 1), Deleted: true})
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, r := range rows {
 		if !r.holds() {
 			bad = append(bad, r.key.Text())

@@ -18,7 +18,7 @@ type Fresh func(t *testing.T) (open func() warehouse.Store, tamper func(Tamperin
 
 // Run checks that an engine keeps the promises.
 func Run(t *testing.T, fresh Fresh) {
-	for _, p := range slices.Concat(admission, splits, claims, lists, links, growth, comings, prints, counts, erasures) {
+	for _, p := range slices.Concat(admission, splits, claims, lists, links, growth, comings, prints, counts, erasures, queries, longNumbers) {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
 			p.check(start(t, fresh))
@@ -168,22 +168,7 @@ func (b *bench) same(what string, got []string, want ...string) {
 // table reads chosen columns of all rows, tombstones too, a line each.
 func (b *bench) table(stream string, fields ...string) []string {
 	b.Helper()
-	result, err := b.store.Rows(b.Context(), warehouse.Query{Stream: stream, Fields: fields, Deleted: true})
-	if err != nil {
-		b.Fatalf("rows: %v", err)
-	}
-	lines := []string{}
-	for row, err := range result.Rows {
-		if err != nil {
-			b.Fatalf("rows: %v", err)
-		}
-		words := make([]string, len(row))
-		for i, v := range row {
-			words[i] = show(v)
-		}
-		lines = append(lines, strings.Join(words, " "))
-	}
-	return lines
+	return b.reads(warehouse.Query{Stream: stream, Fields: fields, Deleted: true})
 }
 
 // show prints a value; a moment as the seconds since zero.
