@@ -65,5 +65,5 @@ fuzz: ## every fuzz target for FUZZTIME; what it finds stays in testdata/fuzz as
 		go test -run='^$$' -fuzz="^$${func#func }\$$" -fuzztime=$(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
 	done
 
-soak: ## the schedules of CI with fresh seeds, for SOAK
+soak: ## the schedules of CI with fresh seeds, for SOAK, and a million contacts once
 	PENSTOCK_SOAK=$(SOAK) CGO_ENABLED=0 go test -tags=soak -count=1 -timeout=0 -v -run='^TestSoak' ./cmd/internal/trial

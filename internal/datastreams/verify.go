@@ -360,7 +360,7 @@ func (c *connection) unverified(ctx context.Context, since time.Duration) ([]str
 	var due []string
 	for _, s := range streams {
 		recent := func(v Verification) bool {
-			return v.Stream == s.Name && !v.Ended.IsZero() && time.Since(v.Began) < since
+			return v.Stream == s.Name && !v.Ended.IsZero() && v.Failed == "" && time.Since(v.Began) < since
 		}
 		if !slices.ContainsFunc(reports, recent) {
 			due = append(due, s.Name)

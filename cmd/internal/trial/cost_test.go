@@ -37,24 +37,42 @@ func TestAnIntervalCostsWhatHasChanged(t *testing.T) {
 		w.serve()
 		w.work()
 		<-time.After(2*virtualLag + 17*time.Minute)
-		for range 3 {
-			before := calls(account.Counters())
-			<-time.After(w.source.Schedule.Every)
-			if n := calls(account.Counters()) - before; n > int64(2*len(types())) {
-				t.Errorf("%d calls in an interval without changes, of %d streams", n, len(types()))
-			}
-		}
-		if err := account.BulkTouch("contacts", 1000); err != nil {
-			t.Fatal(err)
-		}
-		before := calls(account.Counters())
-		<-time.After(w.source.Schedule.Every)
-		n := calls(account.Counters()) - before
-		t.Logf("%d calls with 1,000 changed contacts; %v", n, account.Counters().Requests)
-		if n > 40+int64(2*len(types())-2) {
-			t.Errorf("%d calls in an interval with 1,000 changed contacts", n)
-		}
+		w.checkQuiet(2 * len(types()))
+		w.checkThousand(40 + 2*len(types()) - 2)
 		w.stopWorker()
 		w.stopServer()
 	})
+}
+
+// checkQuiet counts the calls of three intervals without changes.
+func (w *weeks) checkQuiet(most int) {
+	w.Helper()
+	for range 3 {
+		n := w.interval()
+		w.Logf("%d calls without changes", n)
+		if n > int64(most) {
+			w.Errorf("%d calls in an interval without changes, more than %d", n, most)
+		}
+	}
+}
+
+// checkThousand counts the calls of an interval before which a thousand
+// contacts were changed.
+func (w *weeks) checkThousand(most int) {
+	w.Helper()
+	if err := w.account.BulkTouch("contacts", 1000); err != nil {
+		w.Fatal(err)
+	}
+	n := w.interval()
+	w.Logf("%d calls with 1,000 changed contacts; %v", n, w.account.Counters().Requests)
+	if n > int64(most) {
+		w.Errorf("%d calls in an interval with 1,000 changed contacts, more than %d", n, most)
+	}
+}
+
+// interval is how many calls the next one makes.
+func (w *weeks) interval() int64 {
+	before := calls(w.account.Counters())
+	<-time.After(w.source.Schedule.Every)
+	return calls(w.account.Counters()) - before
 }

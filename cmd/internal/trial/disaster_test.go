@@ -70,17 +70,19 @@ func TestDisastersLoseNothing(t *testing.T) {
 	check("after yesterday's warehouse was restored")
 }
 
-// untilLoaded waits until so many contacts are in the warehouse.
-func (w *world) untilLoaded(rows int) {
+// untilLoaded waits until so many contacts are in the warehouse, and returns how
+// many there are by then.
+func (w *world) untilLoaded(rows int) int {
 	w.t.Helper()
 	for range 200 {
 		answer := w.ask("GET", "/metrics", nil, 20*time.Second)
 		if n := metric(string(answer), `penstock_rows{connection="default",stream="contacts"}`); n >= rows {
-			return
+			return n
 		}
 		<-time.After(100 * time.Millisecond)
 	}
 	w.t.Fatal("the first load does not come on")
+	return 0
 }
 
 // backup copies a database of the data folder; the function that it returns

@@ -22,6 +22,7 @@ func TestSoakTheWarehouseEqualsTheAccount(t *testing.T) {
 		seed := uint64(time.Now().UnixNano())
 		t.Run(fmt.Sprint("PENSTOCK_SEED=", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { virtually(t, seed) })
+			synctest.Test(t, func(t *testing.T) { virtuallyUnswept(t, seed) })
 		})
 	}
 	t.Logf("%d schedules", n)

@@ -115,6 +115,13 @@ func (p *pipe) wipe() {
 	}
 }
 
+// calm lets the pipe lose nothing from now on.
+func (p *pipe) calm() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.random = nil
+}
+
 func (p *pipe) Announce(context.Context, penstock.Announcement) error { return nil }
 
 func (p *pipe) Down() error { return nil }

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"penstock/internal/datastreams"
 	"penstock/internal/hubspot/hubspotsim"
 )
 
@@ -32,8 +33,30 @@ func TestTheWarehouseEqualsTheAccountAfterAQuietTime(t *testing.T) {
 		t.Skip("virtual hours take a minute; run without -short")
 	}
 	t.Parallel()
+	seeded(t, schedules, virtually)
+}
+
+// unswept is how many schedules run without sweeps.
+const unswept = 6
+
+// TestObjectsAreRightAfterTheLagAndAnIntervalWithoutASweep runs both services
+// without any sweep, with a search index that is never later than the lag: when
+// the lag and an interval have passed since the last change, every object has
+// its values, and those that were archived or merged away are tombstones. What
+// sweeps alone can tell is left aside: values that HubSpot computes, links,
+// privacy deletions, and objects that are restored with the date they had.
+func TestObjectsAreRightAfterTheLagAndAnIntervalWithoutASweep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("virtual hours take a minute; run without -short")
+	}
+	t.Parallel()
+	seeded(t, unswept, virtuallyUnswept)
+}
+
+// seeded runs so many schedules with fresh seeds, or the one that the
+// environment names.
+func seeded(t *testing.T, n int, schedule func(*testing.T, uint64)) {
 	first := uint64(time.Now().UnixNano())
-	n := schedules
 	if text := os.Getenv("PENSTOCK_SEED"); text != "" {
 		var err error
 		if first, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -44,7 +67,7 @@ func TestTheWarehouseEqualsTheAccountAfterAQuietTime(t *testing.T) {
 	for seed := first; seed < first+uint64(n); seed++ {
 		t.Run(fmt.Sprint("PENSTOCK_SEED=", seed), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { virtually(t, seed) })
+			synctest.Test(t, func(t *testing.T) { schedule(t, seed) })
 		})
 	}
 }
@@ -53,29 +76,62 @@ func TestTheWarehouseEqualsTheAccountAfterAQuietTime(t *testing.T) {
 func virtually(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 2))
 	late := time.Duration(random.IntN(90)) * time.Minute
-	account, err := hubspotsim.New(hubspotsim.Options{
+	w, end := newWeeks(t, restlessAccount(t, restlessOptions(seed, late)), seed)
+	defer end()
+	w.serve()
+	w.work()
+	w.disturb(random, true)
+	<-time.After(virtualLag + late + 3*sweepEach + 2*time.Hour)
+	w.stopWorker()
+	w.stopServer()
+	compare(t, filepath.Join(w.dir, "hubspot.db"), w.account)
+	t.Logf("index %s late; %d batches lost, %d twice; %v", late, w.lost, w.twice, w.account.Counters().Requests)
+}
+
+// reading is how long the last interval's calls may take, faults included.
+const reading = time.Minute
+
+// virtuallyUnswept runs one schedule without sweeps.
+func virtuallyUnswept(t *testing.T, seed uint64) {
+	random := rand.New(rand.NewPCG(seed, 3))
+	late := time.Duration(random.Int64N(int64(virtualLag * 9 / 10)))
+	options := restlessOptions(seed, late)
+	options.ArchiveTouches = true
+	w, end := newWeeks(t, restlessAccount(t, options), seed)
+	defer end()
+	w.source.Sweep, w.source.History = datastreams.SweepPolicy{}, nil
+	w.serve()
+	w.work()
+	w.disturb(random, false)
+	w.calm()
+	<-time.After(virtualLag + w.source.Schedule.Every + reading)
+	w.stopWorker()
+	w.stopServer()
+	compareUnswept(t, filepath.Join(w.dir, "hubspot.db"), w.account)
+	t.Logf("index %s late; %d batches lost, %d twice; %v", late, w.lost, w.twice, w.account.Counters().Requests)
+}
+
+// restlessOptions are of a small account, with trouble and a late search index.
+func restlessOptions(seed uint64, late time.Duration) hubspotsim.Options {
+	return hubspotsim.Options{
 		Seed: seed, Hostile: true, Latency: 100 * time.Millisecond, Jitter: 50 * time.Millisecond, IndexLag: late,
 		Counts:     map[string]int{"contacts": 900, "companies": 250, "deals": 120},
 		Properties: map[string]int{"contacts": 12, "companies": 10, "deals": 10},
 		Faults:     hubspotsim.Faults{Rate: 0.02, Seed: seed, Stall: time.Second},
-	})
+	}
+}
+
+func restlessAccount(t *testing.T, o hubspotsim.Options) *hubspotsim.Account {
+	t.Helper()
+	account, err := hubspotsim.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, end := newWeeks(t, account, seed)
-	defer end()
-	w.serve()
-	w.work()
-	w.disturb(random)
-	<-time.After(virtualLag + late + 3*sweepEach + 2*time.Hour)
-	w.stopWorker()
-	w.stopServer()
-	compare(t, filepath.Join(w.dir, "hubspot.db"), account)
-	t.Logf("index %s late; %d batches lost, %d twice; %v", late, w.lost, w.twice, account.Counters().Requests)
+	return account
 }
 
 // disturb edits the account, and kills and loses what it can, for a while.
-func (w *weeks) disturb(random *rand.Rand) {
+func (w *weeks) disturb(random *rand.Rand, erasing bool) {
 	ctx, cancel := context.WithCancel(w.Context())
 	churned := make(chan error, 1)
 	go func() { churned <- w.account.Churn(ctx, 4) }()
@@ -93,7 +149,9 @@ func (w *weeks) disturb(random *rand.Rand) {
 		case 4:
 			w.wipe()
 		case 5:
-			w.erase(random)
+			if erasing {
+				w.erase(random)
+			}
 		}
 	}
 	cancel()

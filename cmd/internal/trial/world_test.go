@@ -35,6 +35,7 @@ type world struct {
 	account *hubspotsim.Account
 	hubspot *httptest.Server
 	flying  atomic.Int64 // pages that the account is answering right now
+	slow    atomic.Int64 // ns by which objects are answered later than the account would
 	again   atomic.Int64 // objects that were served for sweeps, archived lists and histories, which are read again and again
 	natsDir string
 	nats    *bus.Bus
@@ -106,6 +107,10 @@ func (w *world) serve(rw http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.URL.Path, "/objects/") {
 		w.flying.Add(1)
 		defer w.flying.Add(-1)
+		select {
+		case <-time.After(time.Duration(w.slow.Load())):
+		case <-r.Context().Done(): // the program was killed
+		}
 	}
 	query := r.URL.Query()
 	repeats := r.Method == http.MethodGet && query.Has("properties") &&

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,7 +25,8 @@ type erasing struct {
 	more   bool
 }
 
-// Erase takes the values of rows that are gone since before the moment.
+// Erase takes the values of rows that are gone since before the moment, also
+// out of the write-ahead log.
 func (s *Store) Erase(ctx context.Context, stream string, before, now time.Time) (int64, error) {
 	e := &erasing{before: isoText(before.UnixMilli()), more: true}
 	total := int64(0)
@@ -39,7 +41,39 @@ func (s *Store) Erase(ctx context.Context, stream string, before, now time.Time)
 		}
 		total += e.erased
 	}
+	if err := s.wipe(ctx, total > 0); err != nil {
+		return total, fmt.Errorf("erase rows of %s in %s: %w", stream, s.path, err)
+	}
 	return total, nil
+}
+
+// errUnwiped says that what was erased can still be found in the log's bytes.
+var errUnwiped = errors.New("a reader keeps the write-ahead log, which holds erased values until that ends; tried again with the next erasure")
+
+// wipe empties the write-ahead log if anything was erased since it was last
+// empty: it holds pages as they were before, and SQLite would leave them there
+// until others take their place.
+func (s *Store) wipe(ctx context.Context, erased bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loader == nil {
+		return nil
+	}
+	s.loader.unwiped = s.loader.unwiped || erased
+	if !s.loader.unwiped || !s.loader.inPlace(s.path) {
+		return nil // what was erased in a file that was moved away is not this one's
+	}
+	conn, busy := s.loader.conn, false
+	defer conn.interruptible(ctx)()
+	err := conn.query("PRAGMA wal_checkpoint(TRUNCATE)", func(row *sqlite.Stmt) error {
+		busy = row.ColumnBool(0)
+		return nil
+	})
+	if err == nil && busy {
+		err = errUnwiped
+	}
+	s.loader.unwiped = err != nil
+	return explain(ctx, err)
 }
 
 // some erases the next rows.

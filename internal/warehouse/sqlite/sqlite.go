@@ -42,6 +42,7 @@ type loader struct {
 	token   string      // empty while the claim has not been accepted
 	commits int64       // the file's commit counter as we left it
 	unsure  bool        // the last COMMIT failed: the counter may be one higher
+	unwiped bool        // the log holds values that were erased
 }
 
 // Open looks at the file, which need not exist yet. A file that is not a
