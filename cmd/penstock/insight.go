@@ -192,6 +192,26 @@ func printQuota(out io.Writer, q datastreams.Quota) error {
 // quotaLines is how many lanes are shown; /v1/quota has them all.
 const quotaLines = 10
 
+type repairCmd struct{ at }
+
+func (c *repairCmd) Run(ctx context.Context, s *wire.Settings, std streams) error {
+	return onServer(ctx, s, std, func(server reached) error {
+		done, err := server.Client.Repair(ctx, c.Connection)
+		for _, what := range done {
+			fmt.Fprintln(std.out, what)
+		}
+		switch {
+		case err != nil:
+			return err
+		case len(done) == 0:
+			fmt.Fprintln(std.out, "Nothing is missing.")
+		default:
+			fmt.Fprintln(std.out, "It is read again from the beginning; `penstock streams` tells how far that is.")
+		}
+		return nil
+	})
+}
+
 type sweepCmd struct {
 	at
 	Confirm string `required:"" placeholder:"STREAM" help:"Let the sweep of this stream go on: what it did not find is asked for by id, and deleted where HubSpot says so."`

@@ -30,6 +30,7 @@ type cli struct {
 	Backfill   backfillCmd      `cmd:"" help:"Read all objects of a stream again."`
 	Explain    explainCmd       `cmd:"" help:"Show what HubSpot says of an object, what the warehouse holds, and why they differ."`
 	Plan       planCmd          `cmd:"" help:"Show what reading the account costs, before anything is read."`
+	Repair     repairCmd        `cmd:"" help:"Add back columns and tables of Penstock's that somebody has dropped."`
 	Sweep      sweepCmd         `cmd:"" help:"Let a sweep go on that has stopped and asks."`
 	Verify     verifyCmd        `cmd:"" help:"Compare the warehouse with HubSpot, and repair what differs."`
 	HubspotSim simCmd           `cmd:"" name:"hubspot-sim" help:"Serve a simulated HubSpot account on this machine."`

@@ -44,7 +44,7 @@ func TestTheCommandLine(t *testing.T) {
 		Setup:               setUp,
 		Condition:           canMount,
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"refuses": refuses, "ready": ready, "rows": rows, "account": changeAccount, "sql": sql, "tmpfs": tmpfs,
+			"refuses": refuses, "ready": ready, "rows": rows, "account": changeAccount, "sql": sql, "rowsin": rowsIn, "tmpfs": tmpfs,
 			"eventually": works,
 		},
 	})
@@ -225,6 +225,17 @@ func sql(ts *testscript.TestScript, _ bool, args []string) {
 	conn, err := sqlite.OpenConn(ts.MkAbs(args[0]), sqlite.OpenReadWrite)
 	ts.Check(err)
 	ts.Check(errors.Join(sqlitex.ExecuteScript(conn, args[1], nil), conn.Close()))
+}
+
+// rowsin FILE TABLE N: so many rows are in the table.
+func rowsIn(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := sqlite.OpenConn(ts.MkAbs(args[0]), sqlite.OpenReadOnly)
+	ts.Check(err)
+	n, err := sqlitex.ResultInt64(conn.Prep("SELECT count(*) FROM " + args[1]))
+	ts.Check(errors.Join(err, conn.Close()))
+	if fmt.Sprint(n) != args[2] {
+		ts.Fatalf("%s has %d rows in %s, want %s", args[0], n, args[1], args[2])
+	}
 }
 
 // tmpfs FOLDER SIZE: mounts a small disk.

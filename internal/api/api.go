@@ -28,6 +28,7 @@ type Commands interface {
 	Backfill(ctx context.Context, connection, stream string) error
 	CatchUp(ctx context.Context, connection string, streams []string) error
 	ConfirmSweep(ctx context.Context, connection, stream string) error
+	Repair(ctx context.Context, connection string) ([]string, error)
 }
 
 // Insight tells what HubSpot says, and what it costs to ask.
@@ -100,6 +101,7 @@ func New(o Options) http.Handler {
 	s.registerHistory(routes)
 	s.registerInsight(routes)
 	s.registerSweeps(routes)
+	s.registerRepairs(routes)
 	s.registerRows(routes)
 	s.registerVerifying(routes)
 	mux.Handle("GET /metrics", s.metrics())

@@ -108,6 +108,7 @@ var exchanges = []exchange{
 	{"GET", "/v1/connections/default/verifications?limit=2", "", 200, `"id":3`, ""},
 	{"GET", "/v1/connections/other/verifications", "", 404, "", "unknown-connection"},
 	{"GET", v1 + "/probes", "", 200, `{"findings":[{"assumed":"a","result":"holds","text":"t"}]}`, ""},
+	{"POST", v1 + "/repair", "", 200, `{"done":["added the column v to the table contacts, empty"]}`, ""},
 	{"POST", v1 + "/sweep/confirm", `{"stream":"contacts"}`, 200, `{"stream":"contacts"}`, ""},
 	{"POST", v1 + "/sweep/confirm", `{"stream":"deals"}`, 409, "", "not-held"},
 	{"POST", v1 + "/sweep/confirm", `{"stream":"nothing"}`, 404, "", "unknown-stream"},
@@ -254,7 +255,7 @@ func TestTheDescriptionHasEveryRouteWithSummaryAndDescription(t *testing.T) {
 		"GET /v1/connections", "GET " + one, "GET " + one + "/errors", "GET " + one + "/probes", "GET " + one + "/rejects", "GET " + one + "/rows/{stream}",
 		"GET " + one + "/runs", "GET " + one + "/schedule", "GET " + one + "/streams",
 		"GET " + one + "/streams/{stream}/explain/{id}", "GET " + one + "/verifications", "GET /v1/plan", "GET /v1/quota",
-		"POST /start", "POST /start/{interval}", "POST /stop", "POST " + one + "/backfills", "POST " + one + "/catchups", "POST " + one + "/sweep/confirm", "POST " + one + "/verifications", "PUT " + one + "/schedule",
+		"POST /start", "POST /start/{interval}", "POST /stop", "POST " + one + "/backfills", "POST " + one + "/catchups", "POST " + one + "/repair", "POST " + one + "/sweep/confirm", "POST " + one + "/verifications", "PUT " + one + "/schedule",
 	}
 	if !slices.Equal(found, want) || doc.OpenAPI != "3.1.0" {
 		t.Errorf("OpenAPI %s describes\n%q, want\n%q", doc.OpenAPI, found, want)

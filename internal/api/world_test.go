@@ -82,6 +82,11 @@ func (f *fake) CatchUp(ctx context.Context, connection string, streams []string)
 	return f.catchUp(ctx, streams)
 }
 
+func (f *fake) Repair(_ context.Context, connection string) ([]string, error) {
+	f.did("repair %s", connection)
+	return []string{"added the column v to the table contacts, empty"}, f.down
+}
+
 func (f *fake) ConfirmSweep(_ context.Context, connection, stream string) error {
 	f.did("confirm %s %s", connection, stream)
 	if stream != "contacts" {

@@ -44,6 +44,7 @@ const followEvery = 5 * time.Second
 type follower struct {
 	Follower
 	c       *connection
+	turn    sync.Mutex // held by a round and by a repair
 	claimed bool
 	asked   chan chan error // rounds that somebody waits for
 
@@ -155,12 +156,10 @@ func (f *follower) round(ctx context.Context) error {
 		f.show(followerWaits, "", f.shown().Behind)
 		return nil
 	}
-	if !f.claimed {
-		s := f.c.service
-		if err := f.Store.Claim(ctx, warehouse.Claim{Loader: s.instance, Installation: s.cfg.Installation, Account: account}); err != nil {
-			return f.fate(err)
-		}
-		f.claimed = true
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	if err := f.claim(ctx, account); err != nil {
+		return err
 	}
 	tables, err := f.c.Store.Tables(ctx)
 	if err != nil {
@@ -193,6 +192,19 @@ func (f *follower) round(ctx context.Context) error {
 		behind = left
 	}
 	f.show(followerCurrent, "", 0)
+	return nil
+}
+
+// claim makes this process the follower's only loader; the caller holds turn.
+func (f *follower) claim(ctx context.Context, account int64) error {
+	if f.claimed {
+		return nil
+	}
+	s := f.c.service
+	if err := f.Store.Claim(ctx, warehouse.Claim{Loader: s.instance, Installation: s.cfg.Installation, Account: account}); err != nil {
+		return f.fate(err)
+	}
+	f.claimed = true
 	return nil
 }
 

@@ -15,7 +15,7 @@ func (s *Service) Repair(ctx context.Context, connection string) ([]string, erro
 	}
 	done, err := c.repair(ctx)
 	for _, f := range c.following {
-		mended, followerErr := f.Store.Repair(ctx)
+		mended, followerErr := f.repair(ctx)
 		for _, what := range mended {
 			done = append(done, f.Name+": "+what)
 		}
@@ -27,6 +27,19 @@ func (s *Service) Repair(ctx context.Context, connection string) ([]string, erro
 	return done, err
 }
 
+// repair mends the follower between two rounds.
+func (f *follower) repair(ctx context.Context) ([]string, error) {
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.c.mu.Lock()
+	account := f.c.account.ID
+	f.c.mu.Unlock()
+	if err := f.claim(ctx, account); err != nil {
+		return nil, err
+	}
+	return f.Store.Repair(ctx)
+}
+
 // repair mends the first warehouse. What its lanes knew of it holds no more, so
 // it is claimed anew.
 func (c *connection) repair(ctx context.Context) ([]string, error) {
@@ -34,12 +47,17 @@ func (c *connection) repair(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	defer c.loader.unlock()
+	c.mu.Lock()
+	account := c.account.ID
+	c.mu.Unlock()
+	if !c.loader.claimed.Load() {
+		if err := c.loader.claimNow(ctx, account); err != nil {
+			return nil, err
+		}
+	}
 	done, err := c.Store.Repair(ctx)
 	if err != nil || len(done) == 0 {
 		return done, err
 	}
-	c.mu.Lock()
-	account := c.account.ID
-	c.mu.Unlock()
 	return done, c.loader.claimNow(ctx, account)
 }

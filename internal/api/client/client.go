@@ -98,6 +98,13 @@ func (c *Client) CatchUp(ctx context.Context, connection string, streams []strin
 	return c.ask(ctx, http.MethodPost, under(connection, "catchups"), api.CatchUp{Streams: streams}, nil)
 }
 
+// Repair adds back what somebody has dropped of the tables, and says what it did.
+func (c *Client) Repair(ctx context.Context, connection string) ([]string, error) {
+	var repaired api.Repaired
+	err := c.ask(ctx, http.MethodPost, under(connection, "repair"), nil, &repaired)
+	return repaired.Done, err
+}
+
 // ConfirmSweep lets a sweep go on that has stopped.
 func (c *Client) ConfirmSweep(ctx context.Context, connection, stream string) error {
 	return c.ask(ctx, http.MethodPost, under(connection, "sweep", "confirm"), api.Confirmation{Stream: stream}, nil)

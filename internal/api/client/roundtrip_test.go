@@ -69,6 +69,9 @@ func TestTheClientAsksWhatIsKnown(t *testing.T) {
 	if err := c.ConfirmSweep(ctx, "default", "contacts"); err != nil || !slices.Equal(w.commands, []string{"confirm default contacts"}) {
 		t.Errorf("%q %v", w.commands, err)
 	}
+	if done, err := c.Repair(ctx, "default"); err != nil || !slices.Equal(done, []string{"one", "two"}) {
+		t.Errorf("repair: %q %v", done, err)
+	}
 }
 
 func TestTheClientReadsWholeLists(t *testing.T) {

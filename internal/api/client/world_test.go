@@ -93,6 +93,11 @@ func (w *world) CatchUp(_ context.Context, connection string, streams []string) 
 	return w.fails
 }
 
+func (w *world) Repair(_ context.Context, connection string) ([]string, error) {
+	w.did("repair", connection)
+	return []string{"one", "two"}, w.fails
+}
+
 func (w *world) ConfirmSweep(_ context.Context, connection, stream string) error {
 	w.did("confirm", connection, stream)
 	return w.fails
