@@ -84,7 +84,9 @@ func (s *Service) CatchUp(ctx context.Context, connection string, streams []stri
 	s.tell()
 	select {
 	case <-k.done:
-		return errors.Join(k.err, c.followed(ctx))
+		err := errors.Join(k.err, c.followed(ctx))
+		c.maintain(ctx) // whoever only catches up now and then does nothing else
+		return err
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()

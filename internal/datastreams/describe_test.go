@@ -53,3 +53,42 @@ func TestColumnsGetTheirLabelsEachTimeTheDefinitionsChange(t *testing.T) {
 		}
 	})
 }
+
+// dear is a warehouse whose transactions are dear, and that must be tidied.
+type dear struct {
+	*store
+	tidied int
+}
+
+func (*dear) Gather() (time.Duration, int64) { return 5 * time.Second, 1 << 20 }
+
+func (d *dear) Maintain(context.Context) error {
+	d.tidied++
+	return errAway // which stops nothing
+}
+
+func TestADearWarehouseIsLoadedSeldomAndTidied(t *testing.T) {
+	d := &dear{}
+	inWorld(t, func(w *world) {
+		d.store = w.store
+		w.alter = func(c *datastreams.Config) { c.Sources[0].Store = d }
+	}, func(w *world) {
+		r := w.worker("a").granted(warehousetest.Contacts(), penstock.Backfill)
+		for id := range int64(4) {
+			r.publish(id + 1)
+			r.k.live(time.Second)
+		}
+		if got := w.committed(penstock.Backfill); got != 0 {
+			t.Errorf("%d batches were committed before the time was over", got)
+		}
+		r.k.live(2 * time.Second)
+		tables, err := w.store.Tables(w.Context())
+		if err != nil || len(tables) != 1 || tables[0].Load != 1 || tables[0].Rows != 4 {
+			t.Errorf("the tables are %+v, %v", tables, err)
+		}
+		pass(21 * time.Minute)
+		if d.tidied != 2 {
+			t.Errorf("tidied %d times in 21 minutes", d.tidied)
+		}
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 const (
 	loadRows   = 10_000
 	loadWithin = time.Second
-	loadPause  = 30 * time.Millisecond // nothing more comes: commit what is there
-	ahead      = 16                    // batches decoded ahead of the warehouse
+	loadPause  = 30 * time.Millisecond
+	ahead      = 16 // batches decoded ahead of the warehouse
 	retryMost  = 30 * time.Second
 )
 
@@ -28,6 +29,7 @@ const (
 // load decides by them (W4).
 type loader struct {
 	c    *connection
+	most bounds // of one transaction
 	turn chan struct{}
 	rows chan handed
 	hand atomic.Int64 // batches between the bus and the warehouse
@@ -43,7 +45,30 @@ type loader struct {
 }
 
 func newLoader(c *connection) *loader {
-	return &loader{c: c, turn: make(chan struct{}, 1), rows: make(chan handed, ahead)}
+	return &loader{c: c, most: boundsOf(c.Store), turn: make(chan struct{}, 1), rows: make(chan handed, ahead)}
+}
+
+// bounds are those of one transaction.
+type bounds struct {
+	rows   int
+	bytes  int64
+	within time.Duration
+	pause  time.Duration // nothing more comes: commit what is there
+}
+
+// A gatherer is a warehouse whose transactions are dear: it says for how long
+// to wait for more, and for how many bytes at most.
+type gatherer interface {
+	Gather() (within time.Duration, bytes int64)
+}
+
+func boundsOf(store warehouse.Store) bounds {
+	b := bounds{rows: loadRows, bytes: math.MaxInt64, within: loadWithin, pause: loadPause}
+	if g, ok := store.(gatherer); ok {
+		b.within, b.bytes = g.Gather()
+		b.rows, b.pause = math.MaxInt, b.within
+	}
+	return b
 }
 
 // handed is a delivery with the round in which the bus handed it out.
@@ -233,19 +258,20 @@ func (l *loader) claimNow(ctx context.Context, account int64) error {
 func (l *loader) gather(ctx context.Context) ([]handed, bool) {
 	var got []handed
 	var full <-chan time.Time
-	rows := 0
-	for rows < loadRows {
+	rows, bytes := 0, int64(0)
+	for rows < l.most.rows && bytes < l.most.bytes {
 		var pause <-chan time.Time
 		if len(got) > 0 {
-			pause = time.After(loadPause)
+			pause = time.After(l.most.pause)
 		}
 		select {
 		case d := <-l.rows:
 			if len(got) == 0 {
-				full = time.After(loadWithin)
+				full = time.After(l.most.within)
 			}
 			got = append(got, d)
-			rows += rowsOf(d.Batch)
+			n, size := sizeOf(d.Batch)
+			rows, bytes = rows+n, bytes+size
 		case <-pause:
 			return got, true
 		case <-full:
@@ -257,14 +283,18 @@ func (l *loader) gather(ctx context.Context) ([]handed, bool) {
 	return got, true
 }
 
-func rowsOf(b *penstock.Batch) int {
-	n := 0
-	if b != nil {
-		for _, r := range b.Rows {
-			n += int(r.NumRows())
+// sizeOf are a batch's rows and their bytes in memory.
+func sizeOf(b *penstock.Batch) (rows int, bytes int64) {
+	if b == nil {
+		return 0, 0
+	}
+	for _, r := range b.Rows {
+		rows += int(r.NumRows())
+		for _, column := range r.Columns() {
+			bytes += int64(column.Data().SizeInBytes())
 		}
 	}
-	return n
+	return rows, bytes
 }
 
 func release(gathered []handed) {

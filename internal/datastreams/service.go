@@ -139,6 +139,7 @@ func (s *Service) Run(ctx context.Context) error {
 		group.Go(func() error { return c.verifies(ctx) })
 		group.Go(func() error { return c.erases(ctx) })
 		group.Go(func() error { return c.describes(ctx) })
+		group.Go(func() error { return c.maintains(ctx) })
 		for _, f := range c.following {
 			group.Go(func() error { return f.run(ctx) })
 		}
