@@ -15,7 +15,7 @@ var layers = [][]string{
 		"internal/hubspot/hubspotsim", "internal/cursor", "internal/shape", "internal/bus",
 		"internal/warehouse", "internal/catalog", "internal/credential",
 	},
-	{"internal/warehouse/*", "internal/datastreams", "internal/worker"},
+	{"internal/warehouse/*", "internal/warehouse/postgres/pgtest", "internal/datastreams", "internal/worker"},
 	{"internal/api"},
 	{"internal/api/client"},
 	{"cmd/internal/*"},
@@ -23,10 +23,10 @@ var layers = [][]string{
 }
 
 // helpers may be imported by the tests of any package.
-var helpers = []string{"internal/hubspot/hubspotsim", "internal/warehouse/warehousetest"}
+var helpers = []string{"internal/hubspot/hubspotsim", "internal/warehouse/postgres/pgtest", "internal/warehouse/warehousetest"}
 
 // suites are packages that only tests run: they keep the rules of tests.
-var suites = []string{"internal/warehouse/warehousetest"}
+var suites = []string{"internal/warehouse/postgres/pgtest", "internal/warehouse/warehousetest"}
 
 // programs are where flags and files are read and everything meets.
 var programs = []string{"cmd/*", "cmd/internal/*"}
@@ -43,6 +43,7 @@ type reserved struct {
 var reservations = []reserved{
 	{"github.com/nats-io", []string{"internal/bus"}, "NATS is internal/bus's alone"},
 	{"zombiezen.com/go/sqlite", []string{"internal/warehouse/sqlite", "internal/catalog"}, "SQLite belongs to the warehouse engine and the catalog"},
+	{"github.com/jackc/pgx", []string{"internal/warehouse/postgres"}, "PostgreSQL belongs to its warehouse engine"},
 	{"github.com/danielgtaylor/huma", []string{"internal/api"}, "the HTTP library belongs to internal/api"},
 	{"github.com/prometheus", []string{"internal/api"}, "metrics are shown by internal/api"},
 	{"github.com/alecthomas/kong", programs, "flags are read in cmd only"},

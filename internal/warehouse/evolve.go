@@ -30,6 +30,9 @@ func Evolve(key []penstock.KeyColumn, recorded []Recorded, incoming []penstock.C
 	taken := map[string]bool{}
 	known := map[penstock.Column]bool{}
 	retyped := map[string]bool{}
+	for _, name := range systemNames() {
+		taken[name] = true
+	}
 	for _, k := range key {
 		taken[k.Name] = true
 	}
@@ -51,6 +54,12 @@ func Evolve(key []penstock.KeyColumn, recorded []Recorded, incoming []penstock.C
 		added[i] = Recorded{Column: c, Name: name}
 	}
 	return added
+}
+
+// systemNames are those that PostgreSQL gives every table itself
+// (postgresql.org/docs/current/ddl-system-columns.html).
+func systemNames() []string {
+	return []string{"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"}
 }
 
 // ComeAndGo is recorded once rows that name all columns of their stream have

@@ -8,34 +8,67 @@ import (
 	"strings"
 
 	"penstock/internal/warehouse"
+	"penstock/internal/warehouse/postgres"
 	"penstock/internal/warehouse/sqlite"
+)
+
+// The schemes of warehouses' addresses.
+const (
+	sqliteScheme     = "sqlite"
+	postgresScheme   = "postgres"
+	postgresqlScheme = "postgresql"
 )
 
 // shownAddress is a warehouse's address without what is secret in it.
 func shownAddress(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
-	if scheme == "sqlite" {
+	if scheme == sqliteScheme {
 		return address
 	}
-	if u, err := url.Parse(address); err == nil {
+	if u, err := url.Parse(address); err == nil && u.Scheme != "" {
 		return u.Redacted()
 	}
 	return scheme + ":..."
 }
 
-// checkAddress refuses an address that names no warehouse.
+// checkAddress refuses an address that names no warehouse. It connects to none.
 func checkAddress(address string) error {
 	scheme, place, _ := strings.Cut(address, ":")
-	if scheme == "sqlite" && place != "" {
+	switch {
+	case scheme == sqliteScheme && place != "":
 		return nil
+	case scheme == postgresScheme || scheme == postgresqlScheme:
+		store, err := postgres.Open(address)
+		if err != nil {
+			return Usage("%v", err)
+		}
+		return store.Close()
 	}
-	return Usage("the warehouse %q is not one that penstock can load: write sqlite:PATH into PENSTOCK_WAREHOUSE", shownAddress(address))
+	return Usage("the warehouse %q is not one that penstock can load: write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE", shownAddress(address))
+}
+
+// inSchemaOf gives a connection with a name of its own a schema of its own,
+// unless the address names one.
+func inSchemaOf(connection, address string) string {
+	scheme, _, _ := strings.Cut(address, ":")
+	u, err := url.Parse(address)
+	if connection == DefaultConnection || err != nil || scheme != postgresScheme && scheme != postgresqlScheme || u.Query().Has("schema") {
+		return address
+	}
+	query := u.Query()
+	query.Set("schema", "hubspot_"+connection)
+	u.RawQuery = query.Encode()
+	return u.String()
 }
 
 // canonical is the warehouse's address as it is the same however it is written.
 func canonical(address string) string {
 	scheme, path, _ := strings.Cut(address, ":")
-	if scheme != "sqlite" {
+	switch scheme {
+	case postgresScheme, postgresqlScheme:
+		return postgres.Place(address)
+	case sqliteScheme:
+	default:
 		return address
 	}
 	if absolute, err := filepath.Abs(path); err == nil {
@@ -55,7 +88,10 @@ func OpenStore(address string) (warehouse.Store, error) {
 	if err := checkAddress(address); err != nil {
 		return nil, err
 	}
-	path := strings.TrimPrefix(address, "sqlite:")
+	scheme, path, _ := strings.Cut(address, ":")
+	if scheme != sqliteScheme {
+		return postgres.Open(address)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the warehouse: %w; choose another place with PENSTOCK_WAREHOUSE", err)
 	}

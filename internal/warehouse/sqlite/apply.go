@@ -49,17 +49,18 @@ func (a *applying) rows() error {
 	if len(a.batch.Rows) == 0 {
 		return a.table.evolve(a.conn, nil)
 	}
+	var r *record
 	for _, raw := range a.batch.Rows {
-		r, err := readRecord(a.batch.Stream, raw)
-		if err != nil {
+		var err error
+		if r, err = readRecord(a.batch.Stream, raw, r); err != nil {
 			return err
 		}
 		if err := a.prepare(r); err != nil {
 			return err
 		}
-		for row := range r.length {
+		for row := range r.Length {
 			if err := a.row(row); err != nil {
-				return fmt.Errorf("row %s: %w", r.key(row).Text(), err)
+				return fmt.Errorf("row %s: %w", r.Key(row).Text(), err)
 			}
 		}
 	}
@@ -68,22 +69,22 @@ func (a *applying) rows() error {
 
 // prepare makes the record's columns and statements.
 func (a *applying) prepare(r *record) (err error) {
-	if err := a.table.evolve(a.conn, r.columns); err != nil {
+	if err := a.table.evolve(a.conn, r.Columns); err != nil {
 		return err
 	}
-	if r.whole {
-		if err := a.table.attend(a.conn, r.columns); err != nil {
+	if r.Whole {
+		if err := a.table.attend(a.conn, r.Columns); err != nil {
 			return err
 		}
 	}
-	a.record, a.named = r, make(map[string]int, len(r.columns))
-	for i, c := range r.columns {
+	a.record, a.named = r, make(map[string]int, len(r.Columns))
+	for i, c := range r.Columns {
 		a.named[c.Property] = i
 	}
 	if a.bare, err = a.conn.plan(a.table, nil); err != nil {
 		return err
 	}
-	a.values, err = a.conn.plan(a.table, r.columns)
+	a.values, err = a.conn.plan(a.table, r.Columns)
 	return err
 }
 
@@ -99,13 +100,13 @@ type arriving struct {
 }
 
 func (a *applying) row(row int) error {
-	in := &arriving{Arrival: a.record.arrival(row), row: row, plan: a.bare}
+	in := &arriving{Arrival: a.record.Arrival(row), row: row, plan: a.bare}
 	in.carries = in.Op == penstock.Put || in.Op == penstock.Fill
 	if a.keys != nil {
-		a.keys[a.record.key(row).Text()] = true
+		a.keys[a.record.Key(row).Text()] = true
 	}
 	if in.carries && a.carriers != nil {
-		a.carriers[a.record.key(row).Text()] = true
+		a.carriers[a.record.Key(row).Text()] = true
 	}
 	if in.carries {
 		in.plan = a.values
@@ -141,7 +142,7 @@ func (a *applying) act(in *arriving) error {
 		return a.fillIn(in)
 	case warehouse.Want:
 		a.applied.Superseded++
-		return a.want(penstock.Want{Key: a.record.key(in.row).Text(), Reason: warehouse.FillReason(a.batch.Lane), Stamp: in.Stamp})
+		return a.want(penstock.Want{Key: a.record.Key(in.row).Text(), Reason: warehouse.FillReason(a.batch.Lane), Stamp: in.Stamp})
 	case warehouse.Doubt:
 		return a.doubt(in)
 	}

@@ -15,7 +15,7 @@ func (a *applying) observe(in *arriving) error {
 	if in.Stamp <= in.old.Stamp {
 		return nil
 	}
-	name, err := a.table.seenName(a.record.key(in.row))
+	name, err := a.table.seenName(a.record.Key(in.row))
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (a *applying) forgetSeen(in *arriving) error {
 	if in.old.seen <= in.Stamp {
 		return nil
 	}
-	name, err := a.table.seenName(a.record.key(in.row))
+	name, err := a.table.seenName(a.record.Key(in.row))
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (a *applying) answered(in *arriving) error {
 	if !a.table.wanted || !warehouse.Answers(in.Arrival) {
 		return nil
 	}
-	return a.unwant(a.record.key(in.row).Text(), in.Stamp)
+	return a.unwant(a.record.Key(in.row).Text(), in.Stamp)
 }
 
 // unwant removes the want of a key that was answered at the stamp.
@@ -90,7 +90,7 @@ func (a *applying) follow(in *arriving) error {
 	if len(a.at.Followers) == 0 || !warehouse.Follows(a.batch, in.old != nil) {
 		return nil
 	}
-	w := penstock.Want{Key: a.record.key(in.row).Text(), Reason: penstock.WantChanged, Stamp: in.Stamp}
+	w := penstock.Want{Key: a.record.Key(in.row).Text(), Reason: penstock.WantChanged, Stamp: in.Stamp}
 	for _, follower := range a.at.Followers[a.table.stream.Name] {
 		if _, err := a.load.want(follower, w); err != nil {
 			return err
@@ -102,7 +102,7 @@ func (a *applying) follow(in *arriving) error {
 // doubt notes when HubSpot first named the key as not found, and believes it
 // the second time (V3). It is due again GoneAfter from now, on our clock.
 func (a *applying) doubt(in *arriving) error {
-	key, first := a.record.key(in.row).Text(), int64(0)
+	key, first := a.record.Key(in.row).Text(), int64(0)
 	err := a.conn.query(`SELECT missed FROM _penstock_wanted WHERE stream = ?1 AND key = ?2`,
 		func(found *sqlite.Stmt) error {
 			first = found.ColumnInt64(0)
@@ -129,7 +129,7 @@ func (a *applying) doubt(in *arriving) error {
 
 // gone makes the row a tombstone since the moment it was first not found.
 func (a *applying) gone(in *arriving, first int64) error {
-	key := a.record.key(in.row)
+	key := a.record.Key(in.row)
 	if err := a.entomb(a.table, key, grave{since: first, stamp: in.Stamp}); err != nil {
 		return err
 	}
@@ -180,7 +180,7 @@ func (a *applying) rowRejects(in *arriving) error {
 	if !a.table.rejects && a.rejected == nil {
 		return nil
 	}
-	key := a.record.key(in.row).Text()
+	key := a.record.Key(in.row).Text()
 	err := a.dropRejects(key, func(property string) bool {
 		_, named := a.named[property]
 		return named || property == "" && in.Op == penstock.Put

@@ -1,9 +1,6 @@
 package sqlite
 
 import (
-	"fmt"
-	"strconv"
-
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"zombiezen.com/go/sqlite"
@@ -34,11 +31,11 @@ func (c textCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) w
 
 func (c numberCell) bind(into *sqlite.Stmt, param, row int, seed warehouse.Seed) warehouse.Print {
 	text := c.Value(row)
-	switch kind, n, f := classify(text); kind {
-	case asInteger:
+	switch kind, n, f := warehouse.Classify(text); kind {
+	case warehouse.AsInteger:
 		into.BindInt64(param, n)
 		return seed.Integer(n)
-	case asReal:
+	case warehouse.AsReal:
 		into.BindFloat(param, f)
 		return seed.Real(f)
 	}
@@ -82,10 +79,10 @@ func (c numberCell) same(s *sqlite.Stmt, column, row int) bool {
 		return s.ColumnIsNull(column)
 	}
 	text := c.Value(row)
-	switch kind, n, f := classify(text); kind {
-	case asInteger:
+	switch kind, n, f := warehouse.Classify(text); kind {
+	case warehouse.AsInteger:
 		return s.ColumnType(column) == sqlite.TypeInteger && s.ColumnInt64(column) == n
-	case asReal:
+	case warehouse.AsReal:
 		return s.ColumnType(column) == sqlite.TypeFloat && s.ColumnFloat(column) == f
 	}
 	return holds(s, column, text)
@@ -136,82 +133,38 @@ func cellOf(values arrow.Array, t penstock.Type) cell {
 
 // A record is one page of a batch with a typed reader per column.
 type record struct {
-	length int
-	whole  bool // its rows name all columns of the stream
-	keys   []keyCell
-
-	op, via                   *array.Uint8
-	stamp, mergedInto         *array.Int64
+	*warehouse.Record
+	keys                      []keyCell
 	updated, created, deleted dateTimeCell
-	why                       *array.String
-
-	columns []penstock.Column
-	cells   []cell
+	cells                     []cell
 }
 
-// readRecord checks that the record is laid out as Table.Schema says, so that
-// nothing after it can be surprised.
-func readRecord(stream penstock.Stream, raw arrow.RecordBatch) (*record, error) {
-	keys := stream.Key()
-	if err := checkLayout(stream, raw.Schema()); err != nil {
+func readRecord(stream penstock.Stream, raw arrow.RecordBatch, before *record) (*record, error) {
+	shared, err := warehouse.ReadRecord(stream, raw, before.page())
+	if err != nil {
 		return nil, err
 	}
-	r := &record{length: int(raw.NumRows()), columns: penstock.ColumnsOf(raw.Schema(), len(keys))}
-	for i, k := range keys {
-		if raw.Column(i).NullN() > 0 {
-			return nil, fmt.Errorf("a row has no %s", k.Name)
-		}
-		if k.Integer {
-			r.keys = append(r.keys, keyCell{integers: raw.Column(i).(*array.Int64)})
-		} else {
-			r.keys = append(r.keys, keyCell{texts: raw.Column(i).(*array.String)})
-		}
+	r := &record{
+		Record: shared, updated: dateTimeCell{shared.Updated}, created: dateTimeCell{shared.Created},
+		deleted: dateTimeCell{shared.Deleted},
 	}
-	fixed := raw.Columns()[len(keys):]
-	r.op, r.via, r.stamp = fixed[0].(*array.Uint8), fixed[1].(*array.Uint8), fixed[2].(*array.Int64)
-	r.updated = dateTimeCell{fixed[3].(*array.Timestamp)}
-	r.created = dateTimeCell{fixed[4].(*array.Timestamp)}
-	r.deleted = dateTimeCell{fixed[5].(*array.Timestamp)}
-	r.why, r.mergedInto = fixed[6].(*array.String), fixed[7].(*array.Int64)
-	for i, c := range r.columns {
-		r.cells = append(r.cells, cellOf(fixed[len(penstock.Fixed())+i], c.Type))
+	for _, values := range shared.Keys {
+		integers, _ := values.(*array.Int64)
+		texts, _ := values.(*array.String)
+		r.keys = append(r.keys, keyCell{integers, texts})
 	}
-	return r, r.readOps()
+	for i, c := range shared.Columns {
+		r.cells = append(r.cells, cellOf(shared.Values[i], c.Type))
+	}
+	return r, nil
 }
 
-func checkLayout(stream penstock.Stream, schema *arrow.Schema) error {
-	keys := len(stream.Key())
-	fields := schema.Fields()
-	if len(fields) < keys+len(penstock.Fixed()) {
-		return fmt.Errorf("a record has %d columns, too few for the key and the fixed ones", len(fields))
+// page is the record itself; nil where there is none.
+func (r *record) page() *warehouse.Record {
+	if r == nil {
+		return nil
 	}
-	for _, f := range fields[keys+len(penstock.Fixed()):] {
-		if len(f.Name) < len(penstock.PropertyPrefix) {
-			return fmt.Errorf("a record has a column %q", f.Name)
-		}
-	}
-	for i, want := range (penstock.Table{Stream: stream, Columns: penstock.ColumnsOf(schema, keys)}).Schema().Fields() {
-		if want.Type == nil || fields[i].Name != want.Name || !arrow.TypeEqual(fields[i].Type, want.Type) {
-			return fmt.Errorf("column %d of a record is %q of type %v, not %q of type %v",
-				i, fields[i].Name, fields[i].Type, want.Name, want.Type)
-		}
-	}
-	return nil
-}
-
-// readOps checks the rows' operations. Fills name some columns only, and
-// tombstones may come along with fills.
-func (r *record) readOps() error {
-	var count [penstock.Missing + 1]int
-	for i := range r.length {
-		op := penstock.Op(r.op.Value(i))
-		if op < penstock.Put || op > penstock.Missing {
-			return fmt.Errorf("row %s asks for the unknown operation %d", r.key(i).Text(), op)
-		}
-		count[op]++
-	}
-	r.whole = r.length == 0 || count[penstock.Put] > 0 && count[penstock.Fill] == 0
-	return nil
+	return r.Record
 }
 
 // A keyCell is one column of the key: one of the two.
@@ -220,28 +173,12 @@ type keyCell struct {
 	texts    *array.String
 }
 
-func (c keyCell) text(row int) string {
-	if c.integers != nil {
-		return strconv.FormatInt(c.integers.Value(row), 10)
-	}
-	return c.texts.Value(row)
-}
-
 func (c keyCell) bind(into *sqlite.Stmt, param, row int) {
 	if c.integers != nil {
 		into.BindInt64(param, c.integers.Value(row))
 		return
 	}
 	into.BindText(param, c.texts.Value(row))
-}
-
-// key is the row's key.
-func (r *record) key(row int) penstock.Key {
-	key := make(penstock.Key, len(r.keys))
-	for i, c := range r.keys {
-		key[i] = c.text(row)
-	}
-	return key
 }
 
 // bindKey binds the key's columns to the first parameters.
@@ -257,21 +194,5 @@ func (r *record) bindSeen(into *sqlite.Stmt, param, row int) {
 		r.keys[0].bind(into, param, row)
 		return
 	}
-	into.BindText(param, r.key(row).Text())
-}
-
-// arrival is the row as far as replacing another is concerned.
-func (r *record) arrival(row int) warehouse.Arrival {
-	a := warehouse.Arrival{
-		Op: penstock.Op(r.op.Value(row)), Via: penstock.Via(r.via.Value(row)),
-		Stamp: r.stamp.Value(row), Why: penstock.Why(r.why.Value(row)),
-		Bare: len(r.columns) == 0,
-	}
-	if !r.updated.IsNull(row) {
-		a.Updated = int64(r.updated.Value(row))
-	}
-	if !r.mergedInto.IsNull(row) {
-		a.MergedInto = r.mergedInto.Value(row)
-	}
-	return a
+	into.BindText(param, r.Key(row).Text())
 }

@@ -89,7 +89,7 @@ func (a *applying) replace(in *arriving) error {
 	// Of the columns that a tombstone does not name, or no read of an untrusted
 	// row, nothing better can be had than what stands.
 	if in.Op == penstock.Bury || in.old.Untrusted {
-		if err := a.table.reprint(a.conn, a.record.key(in.row)); err != nil {
+		if err := a.table.reprint(a.conn, a.record.Key(in.row)); err != nil {
 			return err
 		}
 	}
@@ -171,17 +171,17 @@ func (a *applying) bindOwn(into *sqlite.Stmt, first, row int) warehouse.Print {
 			print += c.bind(into, first+i, row, seeds[i])
 		}
 	}
-	why := r.why.Value(row)
+	why := r.Why.Value(row)
 	print += bindBool(into, first+ownDeleted, why != "", seeds[ownDeleted])
 	if why != "" {
 		print += bindText(into, first+ownWhy, why, seeds[ownWhy])
 	}
-	if !r.mergedInto.IsNull(row) && r.mergedInto.Value(row) != 0 {
-		into.BindInt64(first+ownMergedInto, r.mergedInto.Value(row))
-		print += seeds[ownMergedInto].Integer(r.mergedInto.Value(row))
+	if !r.MergedInto.IsNull(row) && r.MergedInto.Value(row) != 0 {
+		into.BindInt64(first+ownMergedInto, r.MergedInto.Value(row))
+		print += seeds[ownMergedInto].Integer(r.MergedInto.Value(row))
 	}
 	into.BindText(first+ownSyncedAt, a.synced)
 	into.BindInt64(first+ownLoad, a.table.next())
-	into.BindInt64(first+ownStamp, r.stamp.Value(row))
-	return print + seeds[ownStamp].Integer(r.stamp.Value(row))
+	into.BindInt64(first+ownStamp, r.Stamp.Value(row))
+	return print + seeds[ownStamp].Integer(r.Stamp.Value(row))
 }

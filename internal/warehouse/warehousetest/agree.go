@@ -132,7 +132,7 @@ func (h *randomHistory) tamper() {
 	keys := slices.Sorted(maps.Keys(t.rows))
 	change := Tampering{Stream: stream.Name, Key: t.rows[rapid.SampledFrom(keys).Draw(h.T, "victim")].key}
 	set := []map[string]any{
-		{"_updated_at": moment(at(99999))}, {"_updated_at": "tomorrow"}, {"_stamp": int64(99)}, {"_print": nil}, {"_created_at": "x"},
+		{"_updated_at": moment(at(99999))}, {"_updated_at": "infinity"}, {"_stamp": int64(99)}, {"_print": nil}, {"_created_at": "-infinity"},
 	}
 	for _, c := range t.columns {
 		if c.Type == penstock.Text {
@@ -336,7 +336,7 @@ var anyColumns = []penstock.Column{
 }
 
 var anyValues = map[penstock.Type][]any{
-	penstock.Text:     {nil, "", "A", "A\x00B"},
+	penstock.Text:     {nil, "", "A", "A\x01B"},
 	penstock.Number:   {nil, "1", "1.5", "12345678901234567890"},
 	penstock.Bool:     {nil, true, false},
 	penstock.Date:     {nil, int64(0), int64(-20000)},
