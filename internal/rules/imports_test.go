@@ -42,7 +42,11 @@ type reserved struct {
 // replaced, and what is for tests out of the programs.
 var reservations = []reserved{
 	{"github.com/nats-io", []string{"internal/bus"}, "NATS is internal/bus's alone"},
-	{"zombiezen.com/go/sqlite", []string{"internal/warehouse/sqlite", "internal/catalog"}, "SQLite belongs to the warehouse engine and the catalog"},
+	{"zombiezen.com/go/sqlite", []string{"internal/warehouse/sqlite", "internal/warehouse/iceberg", "internal/catalog"}, "SQLite belongs to the warehouse engines and the catalog"},
+	{"github.com/apache/iceberg-go", []string{"internal/warehouse/iceberg"}, "Iceberg belongs to its engine"},
+	{"github.com/apache/arrow-go/v18/parquet", []string{"internal/warehouse/iceberg", "internal/api"}, "Parquet belongs to the lake and to answers"},
+	{"github.com/aws", []string{"internal/warehouse/iceberg"}, "object stores belong to the engine that writes to them"},
+	{"github.com/johannesboyne/gofakes3", suites, "what is for tests does not ship"},
 	{"github.com/jackc/pgx", []string{"internal/warehouse/postgres"}, "PostgreSQL belongs to its warehouse engine"},
 	{"github.com/danielgtaylor/huma", []string{"internal/api"}, "the HTTP library belongs to internal/api"},
 	{"github.com/prometheus", []string{"internal/api"}, "metrics are shown by internal/api"},

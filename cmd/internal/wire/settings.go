@@ -60,7 +60,7 @@ type Settings struct {
 
 	OAuth OAuthSettings `embed:""`
 
-	Warehouse   string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE; default hubspot.db in the data folder" placeholder:"ADDRESS"`
+	Warehouse   string        `name:"warehouse" env:"PENSTOCK_WAREHOUSE" help:"sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, iceberg:PATH or iceberg+s3://BUCKET/PREFIX; default hubspot.db in the data folder" placeholder:"ADDRESS"`
 	Followers   []string      `name:"follower" env:"PENSTOCK_FOLLOWERS" help:"other warehouses, which are filled from the first" placeholder:"ADDRESS"`
 	NATS        string        `name:"nats-url" env:"PENSTOCK_NATS_URL" help:"NATS server with JetStream; default one inside the process" placeholder:"URL"`
 	DataDir     string        `name:"data-dir" env:"PENSTOCK_DATA_DIR" default:"./penstock-data" help:"folder of all state"`

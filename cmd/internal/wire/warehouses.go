@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"penstock/internal/warehouse"
+	"penstock/internal/warehouse/iceberg"
 	"penstock/internal/warehouse/postgres"
 	"penstock/internal/warehouse/sqlite"
 )
@@ -17,12 +18,14 @@ const (
 	sqliteScheme     = "sqlite"
 	postgresScheme   = "postgres"
 	postgresqlScheme = "postgresql"
+	icebergScheme    = "iceberg"
+	icebergS3Scheme  = "iceberg+s3"
 )
 
 // shownAddress is a warehouse's address without what is secret in it.
 func shownAddress(address string) string {
 	scheme, _, _ := strings.Cut(address, ":")
-	if scheme == sqliteScheme {
+	if scheme == sqliteScheme || scheme == icebergScheme {
 		return address
 	}
 	if u, err := url.Parse(address); err == nil && u.Scheme != "" {
@@ -37,6 +40,11 @@ func checkAddress(address string) error {
 	switch {
 	case scheme == sqliteScheme && place != "":
 		return nil
+	case scheme == icebergScheme || scheme == icebergS3Scheme:
+		if err := iceberg.CheckAddress(address); err != nil {
+			return Usage("%v", err)
+		}
+		return nil
 	case scheme == postgresScheme || scheme == postgresqlScheme:
 		store, err := postgres.Open(address)
 		if err != nil {
@@ -44,7 +52,7 @@ func checkAddress(address string) error {
 		}
 		return store.Close()
 	}
-	return Usage("the warehouse %q is not one that penstock can load: write sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE", shownAddress(address))
+	return Usage("the warehouse %q is not one that penstock can load: write sqlite:PATH, postgres://USER:PASSWORD@HOST/DATABASE, iceberg:PATH or iceberg+s3://BUCKET/PREFIX", shownAddress(address))
 }
 
 // inSchemaOf gives a connection with a name of its own a schema of its own,
@@ -67,7 +75,7 @@ func canonical(address string) string {
 	switch scheme {
 	case postgresScheme, postgresqlScheme:
 		return postgres.Place(address)
-	case sqliteScheme:
+	case sqliteScheme, icebergScheme:
 	default:
 		return address
 	}
@@ -80,17 +88,21 @@ func canonical(address string) string {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target
 	}
-	return "sqlite:" + path
+	return scheme + ":" + path
 }
 
-// OpenStore opens a warehouse by its address.
-func OpenStore(address string) (warehouse.Store, error) {
+// OpenStore opens a warehouse by its address. dir is the data folder: an engine
+// may keep there what it can make again.
+func OpenStore(address, dir string) (warehouse.Store, error) {
 	if err := checkAddress(address); err != nil {
 		return nil, err
 	}
 	scheme, path, _ := strings.Cut(address, ":")
-	if scheme != sqliteScheme {
+	switch scheme {
+	case postgresScheme, postgresqlScheme:
 		return postgres.Open(address)
+	case icebergScheme, icebergS3Scheme:
+		return iceberg.Open(address, filepath.Join(dir, "iceberg"))
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the warehouse: %w; choose another place with PENSTOCK_WAREHOUSE", err)

@@ -97,7 +97,7 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 
 // open opens a warehouse, and closes it with the server.
 func (s *Server) open(address string) (warehouse.Store, error) {
-	store, err := OpenStore(address)
+	store, err := OpenStore(address, s.settings.DataDir)
 	if err == nil {
 		s.stores = append(s.stores, store)
 	}

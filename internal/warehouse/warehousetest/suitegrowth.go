@@ -53,6 +53,12 @@ var growth = []promise{
 			"0", "5", "-9223372036854775808", "9223372036854775807", "9223372036854775808", "0.1", "-12.5", "0.0001", "10000",
 			"1000", "0.30000000000000004", "0.3000000000000000444", "12345678901234567890", "5.0", digits, "-" + digits,
 		}
+		if b.typed {
+			numbers = slices.DeleteFunc(numbers, func(n string) bool {
+				whole, fraction, _ := strings.Cut(n, ".")
+				return len(whole) > 29 || len(fraction) > 9 || strings.HasSuffix(n, ".0")
+			})
+		}
 		builder := NewBatch(Contacts(), number("n"), text("t"), penstock.Column{Property: "b", Type: penstock.Bool},
 			penstock.Column{Property: "d", Type: penstock.Date}, penstock.Column{Property: "dt", Type: penstock.DateTime})
 		for i, n := range numbers {
