@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"errors"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -53,6 +54,13 @@ func lines(t *testing.T, s warehouse.Store, fields ...string) []string {
 	return out
 }
 
+func closing(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatAUserDroppedIsNamedAndRepaired(t *testing.T) {
 	for dropped, named := range map[string]string{
 		"ALTER TABLE contacts DROP COLUMN v":           "the column v of the table contacts",
@@ -66,7 +74,7 @@ func TestWhatAUserDroppedIsNamedAndRepaired(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer store.Close()
+			defer closing(t, store)
 			if err := store.Claim(t.Context(), warehouse.Claim{Loader: "a", Installation: "here", Account: 1}); err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +125,7 @@ func TestAUsersOwnColumnSurvivesAPropertyOfItsName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer store.Close()
+	defer closing(t, store)
 	if err := store.Claim(t.Context(), warehouse.Claim{Loader: "a", Installation: "here", Account: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +154,7 @@ func TestAUsersOwnColumnSurvivesAPropertyOfItsName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer closing(t, conn)
 	mine, err := sqlitex.ResultText(conn.Prep("SELECT note FROM seen"))
 	if err != nil || mine != "mine" {
 		t.Errorf("the user's note is %q, %v", mine, err)
