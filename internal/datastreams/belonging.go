@@ -14,13 +14,16 @@ import (
 // those that have rows, and which have keys to read. Workers learn both with
 // their next heartbeat, again and again. False when the warehouse does not say.
 func (c *connection) look(ctx context.Context) bool {
-	if !c.loader.claimed.Load() || c.loader.down.Load() != nil {
-		return false
+	if down := c.loader.down.Load(); !c.loader.claimed.Load() || down != nil && down != c.loader.dark.Load() {
+		return false // the loader tries again
 	}
 	tables, err := c.Store.Tables(ctx)
 	if err != nil {
-		return false // the loader finds out what is wrong with the warehouse
+		c.loader.unread(ctx, err)
+		c.news.Store(true) // look again soon
+		return false
 	}
+	c.loader.read(ctx)
 	if err := c.relate(ctx, tables); err != nil {
 		c.logger().Warn("the streams that belong to others are not known yet", "error", err)
 		return false

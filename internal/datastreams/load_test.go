@@ -41,6 +41,67 @@ func TestB1NothingIsAckedBeforeItHasCommitted(t *testing.T) {
 	})
 }
 
+// TestAWarehouseThatIsAwayWhileNothingIsLoadedIsShown: without its heads there are
+// no runs, so no load will ever fail.
+func TestAWarehouseThatIsAwayWhileNothingIsLoadedIsShown(t *testing.T) {
+	inBubble(t, func(w *world) {
+		k := w.worker("a")
+		k.granted(warehousetest.Contacts(), penstock.Backfill)
+		w.store.fails(func() { w.store.dark = errAway })
+		k.live(31 * time.Second)
+		if st, open := w.service.Connections()[0], w.troubles(true); st.State != "warehouse down" || !strings.Contains(st.Message, "away") || len(open) != 1 || open[0].Remedy == "" {
+			w.Errorf("the connection is %q (%s), troubled by %+v", st.State, st.Message, open)
+		}
+		w.store.fails(func() { w.store.dark = nil })
+		k.live(3 * time.Second)
+		if st, open := w.service.Connections()[0], w.troubles(true); st.State == "warehouse down" || len(open) > 0 {
+			w.Errorf("it is back, and the connection is %q (%s), troubled by %+v", st.State, st.Message, open)
+		}
+		if g := k.ask(deals(), penstock.Backfill); g.Token == "" {
+			w.Errorf("nothing is granted any more: %s", g.Refused)
+		}
+	})
+}
+
+// TestAWarehouseThatCanBeReadOnlyIsShownAsDown: that its tables can be read does
+// not heal it.
+func TestAWarehouseThatCanBeReadOnlyIsShownAsDown(t *testing.T) {
+	inBubble(t, func(w *world) {
+		r := w.worker("a").granted(warehousetest.Contacts(), penstock.Backfill)
+		w.store.fails(func() { w.store.before = slices.Repeat([]error{errAway}, 20) })
+		r.publish(1)
+		r.k.live(time.Minute)
+		if st := w.service.Connections()[0]; st.State != "warehouse down" || len(w.troubles(true)) != 1 {
+			w.Errorf("the connection is %q (%s), troubled by %+v", st.State, st.Message, w.troubles(true))
+		}
+	})
+}
+
+func TestAWarehouseThatTakesLongIsShownUntilItDoesNot(t *testing.T) {
+	inBubble(t, func(w *world) {
+		r := w.worker("a").granted(warehousetest.Contacts(), penstock.Backfill)
+		hang := make(chan struct{})
+		w.store.fails(func() { w.store.hang = hang })
+		r.publish(1)
+		r.k.live(29 * time.Second)
+		if st := w.service.Connections()[0]; st.Message != "" {
+			w.Errorf("too soon: %s", st.Message)
+		}
+		r.k.live(3 * time.Second)
+		if st, open := w.service.Connections()[0], w.troubles(true); !strings.Contains(st.Message, "takes long") || len(open) != 1 || open[0].Remedy == "" {
+			w.Errorf("the connection is %q (%s), troubled by %+v", st.State, st.Message, open)
+		}
+		w.store.fails(func() { w.store.hang = nil })
+		close(hang)
+		pass(time.Second)
+		r.publish(2)
+		r.k.live(5 * time.Second)
+		if st, open := w.service.Connections()[0], w.troubles(true); st.Message != "" || len(open) > 0 || w.committed(penstock.Backfill) != 2 {
+			w.Errorf("it is fast again, and the connection is %q (%s), troubled by %+v", st.State, st.Message, open)
+		}
+	})
+}
+
 func TestW2ACommitOfUnknownOutcomeTakesEffectOnce(t *testing.T) {
 	inBubble(t, func(w *world) {
 		r := w.worker("a").granted(warehousetest.Contacts(), penstock.Backfill)

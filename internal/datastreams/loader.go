@@ -42,6 +42,8 @@ type loader struct {
 	claimed atomic.Bool
 	stopped atomic.Bool // for good: somebody else's warehouse
 	down    atomic.Pointer[penstock.Trouble]
+	dark    atomic.Pointer[penstock.Trouble] // the same where it is a look at the tables that has failed
+	slow    atomic.Pointer[penstock.Trouble] // the latest transaction takes long, or took
 }
 
 func newLoader(c *connection) *loader {
@@ -348,7 +350,10 @@ func (l *loader) attempt(ctx context.Context, gathered []handed) error {
 	var outcomes []warehouse.Outcome
 	var err error
 	if len(items) > 0 {
-		outcomes, err = l.c.Store.Load(ctx, items, l.moment())
+		err = l.watched(ctx, len(items), func() (err error) {
+			outcomes, err = l.c.Store.Load(ctx, items, l.moment())
+			return err
+		})
 	}
 	l.unlock()
 	l.c.news.Store(true)

@@ -99,7 +99,10 @@ func (c *connection) status() ConnectionStatus {
 			st.Round = max(st.Round, l.took)
 		}
 	}
-	if st.State == "up to date" && st.Round > c.schedule.Every {
+	if slow := c.loader.slow.Load(); slow != nil && st.Message == "" {
+		st.Message = slow.Message
+	}
+	if st.State == "up to date" && st.Message == "" && st.Round > c.schedule.Every {
 		st.Message = fmt.Sprintf("reading a stream takes %s, longer than the interval of %s: it is read as often as HubSpot's limits permit",
 			st.Round.Round(time.Second), c.schedule.Every)
 	}

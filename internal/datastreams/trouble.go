@@ -29,6 +29,70 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // failed shows that the warehouse does not take batches. They wait on the bus
 // and nothing is lost; once the bus is full, reading pauses.
 func (l *loader) failed(ctx context.Context, err error) {
+	t := troubleOf(err)
+	if old := l.down.Swap(&t); old == nil || old.Message != t.Message {
+		l.c.report(ctx, laneID{}, t)
+	}
+	if !t.Heals {
+		l.c.failCatchup(t)
+	}
+}
+
+// unread shows that the warehouse's tables cannot be read. Where nothing is to be
+// loaded, nothing else would tell: without the heads there are no runs. A load's
+// own failure is not replaced, and what only a claim mends is left to the loader.
+func (l *loader) unread(ctx context.Context, err error) {
+	old := l.down.Load()
+	if ctx.Err() != nil || errors.Is(err, warehouse.ErrReplaced) || old != nil && old != l.dark.Load() {
+		return
+	}
+	t := troubleOf(err)
+	if !l.down.CompareAndSwap(old, &t) {
+		return
+	}
+	l.dark.Store(&t)
+	if old == nil || old.Message != t.Message {
+		l.c.report(ctx, laneID{}, t)
+	}
+}
+
+// read shows that the tables can be read again, if that was all that was wrong.
+func (l *loader) read(ctx context.Context) {
+	if old := l.dark.Swap(nil); old != nil && l.down.CompareAndSwap(old, nil) {
+		l.c.logger().Info("the warehouse can be read again")
+		l.c.resolve(ctx, laneID{})
+	}
+}
+
+// slowAfter is how long a transaction may take before people are told.
+const slowAfter = 30 * time.Second
+
+// watched calls the warehouse for a transaction of so many batches, and shows
+// while it takes long, and until one does not.
+func (l *loader) watched(ctx context.Context, batches int, transaction func() error) error {
+	told := make(chan struct{})
+	patience := time.AfterFunc(slowAfter, func() {
+		defer close(told)
+		t := penstock.Trouble{
+			Kind: "slow_warehouse", Heals: true,
+			Message: fmt.Sprintf("the warehouse takes long: a transaction of %d batches had no answer after %s", batches, slowAfter),
+			Remedy:  "look at what its server is busy with, and at the network to it; what was read waits and is loaded then",
+		}
+		l.slow.Store(&t)
+		l.c.report(ctx, laneID{}, t)
+	})
+	err := transaction()
+	switch {
+	case !patience.Stop():
+		<-told
+	case err == nil && l.slow.Swap(nil) != nil:
+		l.c.resolve(ctx, laneID{})
+	}
+	return err
+}
+
+// troubleOf tells people what an error of the warehouse means.
+func troubleOf(err error) penstock.Trouble {
 	t := penstock.Trouble{
 		Kind: "warehouse", Heals: true,
 		Message: "the warehouse cannot be loaded: " + err.Error(),
@@ -51,12 +115,7 @@ func (l *loader) failed(ctx context.Context, err error) {
 		t.Kind, t.Heals = "fenced", false
 		t.Remedy = "only one data-streams may load a warehouse: stop one of them and restart the other"
 	}
-	if old := l.down.Swap(&t); old == nil || old.Message != t.Message {
-		l.c.report(ctx, laneID{}, t)
-	}
-	if !t.Heals {
-		l.c.failCatchup(t)
-	}
+	return t
 }
 
 func (l *loader) recovered(ctx context.Context) {

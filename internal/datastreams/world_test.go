@@ -180,6 +180,7 @@ type store struct {
 	claims   []error // of the next claims
 	replaced bool    // until it is claimed
 	hang     chan struct{}
+	dark     error // of each look at the tables
 	moments  []warehouse.Moment
 }
 
@@ -212,6 +213,17 @@ func (s *store) Claim(ctx context.Context, c warehouse.Claim) error {
 		return err
 	}
 	return s.Store.Claim(ctx, c)
+}
+
+// Tables fails as long as ordered.
+func (s *store) Tables(ctx context.Context) ([]warehouse.TableState, error) {
+	s.mu.Lock()
+	err := s.dark
+	s.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	return s.Store.Tables(ctx)
 }
 
 // Load loads, or fails as ordered.

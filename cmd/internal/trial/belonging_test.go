@@ -19,7 +19,7 @@ func histories() []string { return []string{"deals.dealstage", "deals.dealname"}
 
 // wanted are the keys of a stream that are to be read again, now or in an hour.
 func (j *judge) wanted(stream string) map[int64]bool {
-	all, err := j.store.Wanted(context.Background(), stream, time.Now().Add(24*time.Hour), 100_000, "")
+	all, err := j.first.Wanted(context.Background(), stream, time.Now().Add(24*time.Hour), 100_000, "")
 	if err != nil {
 		j.t.Fatal(err)
 	}
@@ -53,7 +53,11 @@ func (j *judge) live(stream string, columns ...string) map[string]bool {
 	rows := map[string]bool{}
 	for r := range j.rows(stream) {
 		if r["_deleted"] == int64(0) || r["_deleted"] == false {
-			rows[text(r, columns)] = true
+			row := text(r, columns)
+			if rows[row] {
+				j.differ("%s: %s comes twice", stream, row)
+			}
+			rows[row] = true
 		}
 	}
 	return rows

@@ -28,14 +28,7 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills take two minutes; run without -short")
 	}
-	seed := uint64(time.Now().UnixNano())
-	if text := os.Getenv("PENSTOCK_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-	}
-	t.Logf("seed %d: repeat with PENSTOCK_SEED=%d", seed, seed)
+	seed := seedOf(t)
 	bin := build(t)
 	base := fetchedWithoutKills(t, bin, seed)
 	w := newWorld(t, bin, account(seed))
@@ -62,6 +55,20 @@ func TestEveryValueArrivesThoughBothProgramsAreKilled(t *testing.T) {
 	programs["worker"].kill()
 	compare(t, w.dir+"/hubspot.db", w.account)
 	w.checkCounters(flying, base)
+}
+
+// seedOf is a fresh seed, or the one that the environment names.
+func seedOf(t *testing.T) uint64 {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("PENSTOCK_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("seed %d: repeat with PENSTOCK_SEED=%d", seed, seed)
+	return seed
 }
 
 // account is an account of three types with faults that heal. A restored object

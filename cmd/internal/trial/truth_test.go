@@ -20,7 +20,8 @@ import (
 // judge compares a warehouse with the account's truth, value by value.
 type judge struct {
 	t       *testing.T
-	store   *sqlite.Store
+	store   warehouse.Store
+	first   warehouse.Store // whose wanted keys count: a follower has none of its own
 	account *hubspotsim.Account
 	unswept bool // no sweep has told what HubSpot computes, and what was erased
 	wrong   int
@@ -31,16 +32,18 @@ type judge struct {
 // live objects are there, the histories, the small families, and nothing else.
 func compare(t *testing.T, path string, account *hubspotsim.Account) {
 	t.Helper()
-	judged(t, path, account, func(j *judge) {
-		for _, stream := range types() {
-			j.stream(stream)
-		}
-		for _, pair := range pairs() {
-			j.links(pair)
-		}
-		j.histories()
-		j.families()
-	})
+	judged(t, path, account, (*judge).everything)
+}
+
+func (j *judge) everything() {
+	for _, stream := range types() {
+		j.stream(stream)
+	}
+	for _, pair := range pairs() {
+		j.links(pair)
+	}
+	j.histories()
+	j.families()
 }
 
 // compareUnswept checks the rows of all objects, but for what only sweeps tell.
@@ -66,11 +69,18 @@ func judged(t *testing.T, path string, account *hubspotsim.Account, judging func
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := &judge{t: t, store: store, account: account}
-	judging(j)
+	judgedOf(t, store, &judge{store: store, account: account}, judging)
 	if err := store.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// judgedOf judges a store that somebody else closes, by the keys that the first
+// warehouse of its connection wants.
+func judgedOf(t *testing.T, first warehouse.Store, j *judge, judging func(*judge)) {
+	t.Helper()
+	j.t, j.first = t, first
+	judging(j)
 	if j.wrong > 0 {
 		t.Errorf("%d differences in all", j.wrong)
 	}
@@ -107,6 +117,9 @@ func (j *judge) stream(name string) {
 	seen, into := map[int64]bool{}, map[int64]int64{}
 	for r := range j.rows(name) {
 		id := r["id"].(int64)
+		if seen[id] {
+			j.differ("%s %d comes twice", name, id)
+		}
 		seen[id] = true
 		o, live := truth[id]
 		deleted := r["_deleted"] == int64(1) || r["_deleted"] == true

@@ -17,6 +17,7 @@ import (
 	"penstock/internal/datastreams"
 	"penstock/internal/hubspot"
 	"penstock/internal/hubspot/hubspotsim"
+	"penstock/internal/warehouse"
 	"penstock/internal/warehouse/sqlite"
 	"penstock/internal/worker"
 )
@@ -35,6 +36,7 @@ var errAway = errors.New("nobody answers")
 // twice.
 type pipe struct {
 	random *rand.Rand
+	most   int // batches of a connection that it holds; 0: any number
 
 	mu      sync.Mutex
 	service *datastreams.Service // nil while none is up
@@ -73,27 +75,43 @@ func (p *pipe) queue(connection string) *line {
 	return q
 }
 
-// put stores a batch with a reference of its own to its rows.
-func (p *pipe) put(b *penstock.Batch) {
+// put stores a batch with a reference of its own to its rows; false when the
+// pipe is full.
+func (p *pipe) put(b *penstock.Batch) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	q := p.queue(b.Connection)
+	if p.most > 0 && q.waiting() >= p.most {
+		return false
+	}
 	times := 1
 	if p.random != nil {
 		switch n := p.random.IntN(200); {
 		case n == 0:
 			p.lost++
-			return
+			return true
 		case n < 6:
 			p.twice++
 			times = 2
 		}
 	}
-	q := p.queue(b.Connection)
 	for range times {
 		q.parcels = append(q.parcels, &parcel{batch: copied(b)})
 	}
 	close(q.more)
 	q.more = make(chan struct{})
+	return true
+}
+
+// waiting is how many batches are not acked; the caller holds mu.
+func (q *line) waiting() int {
+	n := 0
+	for _, one := range q.parcels {
+		if !one.acked {
+			n++
+		}
+	}
+	return n
 }
 
 // copied is the batch with a reference of its own to its rows.
@@ -271,12 +289,19 @@ func (f *phone) Answer(ctx context.Context, answer func(context.Context, penstoc
 	return nil
 }
 
-func (f *phone) Publish(_ context.Context, b *penstock.Batch) error {
-	if f.cut.Load() {
-		return errAway
+// Publish waits while the pipe is full.
+func (f *phone) Publish(ctx context.Context, b *penstock.Batch) error {
+	for !f.cut.Load() {
+		if f.put(b) {
+			return nil
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	f.put(b)
-	return nil
+	return errAway
 }
 
 // open seals nothing.
@@ -292,7 +317,8 @@ type weeks struct {
 	client  *http.Client
 	dir     string
 	source  datastreams.Source
-	more    []datastreams.Source // of the same account
+	more    []datastreams.Source                  // of the same account
+	through func(warehouse.Store) warehouse.Store // what lies before the warehouse; nil for nothing
 	*pipe
 
 	stopServer, stopWorker func()
@@ -312,6 +338,9 @@ func (w *weeks) serve() {
 			w.Fatal(err)
 		}
 		sources[i].Store = store
+		if w.through != nil {
+			sources[i].Store = w.through(store)
+		}
 	}
 	service, err := datastreams.New(w.Context(), datastreams.Config{
 		Sources: sources, Catalog: c, Bus: w.pipe, Installation: "here",

@@ -88,9 +88,7 @@ func newWorld(t *testing.T, bin string, o hubspotsim.Options) *world {
 	}
 	w.hubspot = httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(w.hubspot.Close)
-	if err := os.WriteFile(filepath.Join(dir, "penstock.yaml"), []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w.configure(settings)
 	w.natsAt, w.listen = freeAddress(t), freeAddress(t)
 	w.startNATS()
 	t.Cleanup(func() { w.stopNATS() })
@@ -100,6 +98,14 @@ func newWorld(t *testing.T, bin string, o hubspotsim.Options) *world {
 		}
 	})
 	return w
+}
+
+// configure writes the settings that programs begin with.
+func (w *world) configure(text string) {
+	w.t.Helper()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(w.dir), "penstock.yaml"), []byte(text), 0o600); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // serve has the account answer, and counts on the way what it cannot know.
@@ -280,6 +286,19 @@ type lines struct {
 }
 
 func (l *lines) of(name string) io.Writer { return &tagged{l: l, name: name} }
+
+// count is how many lines hold the text.
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, line := range l.text {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
 
 func (l *lines) tail(n int) string {
 	l.mu.Lock()

@@ -193,9 +193,11 @@ func (s *Server) Kill(t testing.TB) {
 func (s *Server) Dump(t testing.TB, schema string) string {
 	t.Helper()
 	dump := s.command("pg_dump", "-h", s.folder, "-p", port, "-U", role, "-n", schema, "postgres")
+	said := &bytes.Buffer{}
+	dump.Stderr = said
 	output, err := dump.Output()
 	if err != nil {
-		t.Fatalf("pg_dump: %v", err)
+		t.Fatalf("pg_dump: %v: %s", err, said)
 	}
 	return string(output)
 }
