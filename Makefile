@@ -60,7 +60,7 @@ trials: ## kills, disasters, and seeded schedules of the pure decisions and of b
 	CGO_ENABLED=0 go test -count=1 -timeout=15m ./cmd/internal/trial
 
 bench: ## measures the main ways
-	CGO_ENABLED=0 go run ./cmd/bench --large 1000000 --limited 100000
+	CGO_ENABLED=0 go run ./cmd/bench --sqlite --postgres --iceberg --large 1000000 --limited 100000 --wide 1000000
 
 fuzz: ## every fuzz target for FUZZTIME; what it finds stays in testdata/fuzz as a test
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]*' --include='*_test.go' --exclude-dir=node_modules . | sort | \

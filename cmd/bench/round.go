@@ -1,157 +1,188 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
+
+	"penstock/internal/warehouse/postgres/pgserver"
 )
 
-// account is a simulated one.
-type account struct {
-	contacts int
-	flags    []string
-}
+// A place is the kind of warehouse that a round fills.
+type place string
 
-func (b *bench) unlimited(contacts int) account { return account{contacts, []string{"--unlimited"}} }
-
-// underLimits is an account as HubSpot's Professional tier limits it. Nothing
-// is reserved for other tools.
-func (b *bench) underLimits(contacts int) account {
-	return account{contacts, []string{"--latency", "150ms", "--window", "190"}}
-}
-
-// What HubSpot's two windows allow of an account under limits: 19,000 objects
-// each ten seconds by the list, and a thousand a second by search.
 const (
-	listed   = 19_000
-	span     = 10
-	searched = 1_000
+	inFile   place = "SQLite"
+	inServer place = "PostgreSQL"
+	inLake   place = "Iceberg"
 )
 
-// allowed is in how many seconds the contacts can be read at best.
-func allowed(contacts int) float64 {
-	for seconds := 0.0; ; seconds += 0.1 {
-		windows := int(seconds/span) + 1
-		if float64(windows*listed)+seconds*searched >= float64(contacts) {
-			return seconds
-		}
-	}
+// result is what a process took.
+type result struct {
+	wall   time.Duration
+	cpu    time.Duration
+	server time.Duration // CPU of the warehouse's own server
+	memory int64         // peak resident bytes
+
+	requests int64
+	refused  int64 // calls, because a limit was exceeded
 }
 
-// limited measures under limits, where a calls' number counts and not the
-// machine. One page after the other takes as long for each object however many
-// there are, so the naive extractor is measured on a fifth of the contacts.
-func (b *bench) limited() error {
-	fmt.Printf("\nUnder HubSpot's limits: 190 calls in ten seconds, five searches a second, 150 ms an answer\n\n")
-	ours, err := b.round("penstock sync", b.underLimits(b.Limited), b.sync)
-	if err != nil {
-		return err
-	}
-	part := max(1, b.Limited/5)
-	naive, err := b.round("naive extractor", b.underLimits(part), b.naive)
-	if err != nil {
-		return err
-	}
-	whole := naive.wall.Seconds() * float64(b.Limited) / float64(part)
-	fmt.Printf("\n%d contacts: %.1f s, %.2f times what the windows allow (%.1f s); the naive extractor would take %.0f s, computed from %d\n",
-		b.Limited, ours.wall.Seconds(), ours.wall.Seconds()/allowed(b.Limited), allowed(b.Limited), whole, part)
-	if ours.refused > 0 {
-		return fmt.Errorf("HubSpot refused %d calls because a limit was exceeded", ours.refused)
-	}
-	if ratio := whole / ours.wall.Seconds(); ratio < b.Faster {
-		return fmt.Errorf("under limits sync was %.2f times as fast as the naive extractor, and %.2f times was asked for", ratio, b.Faster)
-	}
-	return nil
+// world is what a round runs in.
+type world struct {
+	*bench
+	of      account
+	address string // the account's
+	serving *exec.Cmd
+	dir     string
+	into    place
+	server  *pgserver.Server // nil where the warehouse needs none
 }
 
-// refused is how many calls the account has refused.
-func refused(address string) (int64, error) {
-	resp, err := http.Get(address + "/_sim/counters")
-	if err != nil {
-		return 0, err
-	}
-	defer resp.Body.Close()
-	var counters struct {
-		Limited int64 `json:"limited"`
-	}
-	return counters.Limited, json.NewDecoder(resp.Body).Decode(&counters)
-}
-
-// round starts an account, runs what is measured against it and prints a line.
-func (b *bench) round(name string, of account, run func(address, dir string) (*exec.Cmd, error)) (result, error) {
-	address, stop, err := b.start(of)
+// round runs one program in a world of its own and prints a line.
+func (b *bench) round(name string, of account, into place, program func(*world) (*exec.Cmd, error)) (result, error) {
+	w, err := b.open(of, into)
 	if err != nil {
 		return result{}, err
 	}
-	dir, err := os.MkdirTemp(b.dir, "round")
-	if err != nil {
-		return result{}, errors.Join(err, stop(nil))
+	r, err := w.run(name, of.contacts, program)
+	return r, errors.Join(err, w.close())
+}
+
+func (b *bench) open(of account, into place) (w *world, err error) {
+	w = &world{bench: b, of: of, into: into}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if w.dir, err = os.MkdirTemp(b.dir, "round"); err != nil {
+		return w, err
 	}
-	cmd, err := run(address, dir)
+	if into == inServer {
+		if err := w.startServer(); err != nil {
+			return w, err
+		}
+	}
+	return w, w.startAccount()
+}
+
+func (w *world) close() error {
+	var errs []error
+	if w.serving != nil {
+		errs = append(errs, w.serving.Process.Signal(os.Interrupt), w.serving.Wait())
+	}
+	if w.server != nil {
+		errs = append(errs, w.server.Remove())
+	}
+	return errors.Join(append(errs, os.RemoveAll(w.dir))...)
+}
+
+// run measures one program that moves so many rows, and prints a line.
+func (w *world) run(name string, rows int, program func(*world) (*exec.Cmd, error)) (result, error) {
+	cmd, err := program(w)
 	if err != nil {
-		return result{}, errors.Join(err, stop(nil))
+		return result{}, err
+	}
+	before, err := w.now()
+	if err != nil {
+		return result{}, err
 	}
 	began := time.Now()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return result{}, errors.Join(fmt.Errorf("%s: %w\n%s", name, err, out), stop(nil))
+		return result{}, fmt.Errorf("%s: %w\n%s", name, err, out)
 	}
-	r := result{wall: time.Since(began), cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	r.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-	if r.refused, err = refused(address); err != nil {
-		return r, errors.Join(err, stop(nil))
-	}
-	var account int64
-	if err := stop(&account); err != nil {
+	wall := time.Since(began)
+	r, err := w.now()
+	if err != nil {
 		return r, err
 	}
-	fmt.Printf("%-22s %10.2f %10.0f %10.2f %12d %12d\n", name, r.wall.Seconds(), float64(of.contacts)/r.wall.Seconds(),
-		r.cpu.Seconds(), r.memory>>20, account>>20)
-	return r, os.RemoveAll(dir)
+	r.wall, r.requests, r.refused, r.server = wall, r.requests-before.requests, r.refused-before.refused, r.server-before.server
+	r.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	r.memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	account, err := peak(w.serving.Process.Pid)
+	if err != nil {
+		return r, err
+	}
+	server := "-"
+	if w.server != nil {
+		server = fmt.Sprintf("%.2f", r.server.Seconds())
+	}
+	fmt.Printf("%-22s %9.2f %9.0f %9d %9.2f %9s %9d %11d\n", name, r.wall.Seconds(), float64(rows)/r.wall.Seconds(),
+		r.requests, r.cpu.Seconds(), server, r.memory>>20, account>>20)
+	return r, nil
 }
 
-// start serves a simulated account in a process of its own.
-func (b *bench) start(of account) (address string, stop func(memory *int64) error, err error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// now is what account and server have done so far.
+func (w *world) now() (r result, err error) {
+	resp, err := http.Get(w.address + "/_sim/counters")
 	if err != nil {
-		return "", nil, err
+		return r, err
 	}
-	address = l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", nil, err
+	defer resp.Body.Close()
+	var counters struct {
+		Agents  map[string]int64 `json:"agents"` // requests
+		Limited int64            `json:"limited"`
 	}
-	flags := []string{"hubspot-sim", "--listen", address, "--contacts", fmt.Sprint(of.contacts), "--properties", fmt.Sprint(b.Properties)}
-	cmd := exec.Command(filepath.Join(b.dir, "penstock"), append(flags, of.flags...)...)
-	if err := cmd.Start(); err != nil {
-		return "", nil, err
+	if err := json.NewDecoder(resp.Body).Decode(&counters); err != nil {
+		return r, err
 	}
-	stop = func(memory *int64) error {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			return err
+	r.refused = counters.Limited
+	for _, n := range counters.Agents {
+		r.requests += n
+	}
+	if w.server != nil {
+		r.server, err = family(w.server.Process())
+	}
+	return r, err
+}
+
+// warehouse is the address that penstock takes.
+func (w *world) warehouse() string {
+	switch w.into {
+	case inServer:
+		return w.server.DSN() + "&schema=hubspot"
+	case inLake:
+		return "iceberg:" + filepath.Join(w.dir, "lake")
+	}
+	return "sqlite:" + filepath.Join(w.dir, "hubspot.db")
+}
+
+func (w *world) sync() (*exec.Cmd, error) {
+	cmd := exec.Command(filepath.Join(w.bench.dir, "penstock"), "sync", "--quiet", "--stream", "contacts")
+	cmd.Env = w.environment()
+	return cmd, nil
+}
+
+// environment is that of penstock's programs, in which only what is set here
+// counts.
+func (w *world) environment() []string {
+	var out []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "PENSTOCK_") && !strings.HasPrefix(e, "HUBSPOT_") {
+			out = append(out, e)
 		}
-		err := cmd.Wait()
-		if memory != nil {
-			*memory = cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
-		}
-		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	for ctx.Err() == nil {
-		if conn, err := net.Dial("tcp", address); err == nil {
-			return "http://" + address, stop, conn.Close()
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
-		}
+	return append(out, "HUBSPOT_BASE_URL="+w.address, "HUBSPOT_ACCESS_TOKEN=bench", "PENSTOCK_RESERVE=0",
+		"PENSTOCK_DATA_DIR="+filepath.Join(w.dir, "data"), "PENSTOCK_WAREHOUSE="+w.warehouse())
+}
+
+// naive is what sync is measured beside: this program, as another process.
+func (w *world) naive() (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
 	}
-	return "", nil, errors.Join(errors.New("the simulated account does not answer"), stop(nil))
+	into := filepath.Join(w.dir, "naive.db")
+	if w.into == inServer {
+		into = w.server.DSN()
+	}
+	return exec.Command(self, "--naive", w.address, "--into", into), nil
 }

@@ -76,7 +76,7 @@ func TestADearWarehouseIsLoadedSeldomAndTidied(t *testing.T) {
 		r := w.worker("a").granted(warehousetest.Contacts(), penstock.Backfill)
 		for id := range int64(4) {
 			r.publish(id + 1)
-			r.k.live(time.Second)
+			r.k.live(800 * time.Millisecond)
 		}
 		if got := w.committed(penstock.Backfill); got != 0 {
 			t.Errorf("%d batches were committed before the time was over", got)

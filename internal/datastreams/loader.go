@@ -20,8 +20,10 @@ const (
 	loadRows   = 10_000
 	loadWithin = time.Second
 	loadPause  = 30 * time.Millisecond
-	ahead      = 16 // batches decoded ahead of the warehouse
-	retryMost  = 30 * time.Second
+
+	gatherPause = time.Second // of a warehouse whose transactions are dear
+	ahead       = 16          // batches decoded ahead of the warehouse
+	retryMost   = 30 * time.Second
 )
 
 // loader moves one connection's batches from the bus into its warehouse, one
@@ -68,7 +70,7 @@ func boundsOf(store warehouse.Store) bounds {
 	b := bounds{rows: loadRows, bytes: math.MaxInt64, within: loadWithin, pause: loadPause}
 	if g, ok := store.(gatherer); ok {
 		b.within, b.bytes = g.Gather()
-		b.rows, b.pause = math.MaxInt, b.within
+		b.rows, b.pause = math.MaxInt, min(gatherPause, b.within)
 	}
 	return b
 }

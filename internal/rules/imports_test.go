@@ -13,7 +13,7 @@ var layers = [][]string{
 	{".", "docs", "internal/hubspot", "internal/secret", "internal/web", "internal/rules"},
 	{
 		"internal/hubspot/hubspotsim", "internal/cursor", "internal/shape", "internal/bus",
-		"internal/warehouse", "internal/catalog", "internal/credential",
+		"internal/warehouse", "internal/catalog", "internal/credential", "internal/warehouse/postgres/pgserver",
 	},
 	{"internal/warehouse/*", "internal/warehouse/postgres/pgtest", "internal/datastreams", "internal/worker"},
 	{"internal/api"},
@@ -47,7 +47,7 @@ var reservations = []reserved{
 	{"github.com/apache/arrow-go/v18/parquet", []string{"internal/warehouse/iceberg", "internal/api"}, "Parquet belongs to the lake and to answers"},
 	{"github.com/aws", []string{"internal/warehouse/iceberg"}, "object stores belong to the engine that writes to them"},
 	{"github.com/johannesboyne/gofakes3", suites, "what is for tests does not ship"},
-	{"github.com/jackc/pgx", []string{"internal/warehouse/postgres"}, "PostgreSQL belongs to its warehouse engine"},
+	{"github.com/jackc/pgx", []string{"internal/warehouse/postgres", "cmd/bench"}, "PostgreSQL belongs to its warehouse engine, and to what it is measured beside"},
 	{"github.com/danielgtaylor/huma", []string{"internal/api"}, "the HTTP library belongs to internal/api"},
 	{"github.com/prometheus", []string{"internal/api"}, "metrics are shown by internal/api"},
 	{"github.com/alecthomas/kong", programs, "flags are read in cmd only"},

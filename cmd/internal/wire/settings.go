@@ -142,7 +142,7 @@ type file struct {
 func (s Settings) Connections() ([]ConnectionSettings, error) {
 	text, err := os.ReadFile(s.Config)
 	if errors.Is(err, os.ErrNotExist) {
-		return s.check([]ConnectionSettings{{Name: DefaultConnection, Warehouse: s.Warehouse, Followers: s.Followers}})
+		return s.check([]ConnectionSettings{{Name: DefaultConnection}})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", s.Config, err)
@@ -286,6 +286,12 @@ func (s Settings) fillIn(c *ConnectionSettings) {
 	}
 	if c.History == nil {
 		c.History = s.History
+	}
+	if c.Name == DefaultConnection && c.Warehouse == "" {
+		c.Warehouse = s.Warehouse
+	}
+	if c.Name == DefaultConnection && c.Followers == nil {
+		c.Followers = s.Followers
 	}
 	if c.Warehouse == "" {
 		file := "hubspot.db"

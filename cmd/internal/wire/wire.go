@@ -46,6 +46,9 @@ func Open(ctx context.Context, s Settings, log *slog.Logger) (_ *Server, err err
 	if err != nil {
 		return nil, err
 	}
+	if writesFiles(connections) {
+		limitMemory(lakeMemoryLimit)
+	}
 	server := &Server{settings: s, places: map[string]string{}, consents: map[string]*credential.Consent{}, log: log}
 	defer func() {
 		if err != nil {

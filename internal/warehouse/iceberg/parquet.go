@@ -98,6 +98,12 @@ func (w *dataWriter) write(record arrow.RecordBatch) error {
 	return nil
 }
 
+// take appends a record and releases it.
+func (w *dataWriter) take(record arrow.RecordBatch) error {
+	defer record.Release()
+	return w.write(record)
+}
+
 // close ends the file and returns it.
 func (w *dataWriter) close() ([]byte, error) {
 	err := w.writer.Close()

@@ -221,16 +221,17 @@ func (t *streamTable) compare(a, b *standing) int {
 	return 0
 }
 
-// gather makes one record of rows of the commit in hand, in the given order.
-// Rows that lie as they were written are not copied.
-func (t *streamTable) gather(rows []*standing) (arrow.RecordBatch, error) {
-	if err := t.cut(); err != nil {
-		return nil, err
+// gather makes one record of some rows of the commit in hand, in the given
+// order. What was built has been cut. Rows that lie as they were written are not
+// copied.
+func (t *streamTable) gather(rows []*standing) arrow.RecordBatch {
+	first := rows[0]
+	lies := int(t.records[first.record].NumCols()) == len(t.layout.columns)
+	for i := 0; lies && i < len(rows); i++ {
+		lies = rows[i].record == first.record && rows[i].row == first.row+i
 	}
-	if len(t.records) == 1 && len(rows) == int(t.records[0].NumRows()) && int(t.records[0].NumCols()) == len(t.layout.columns) &&
-		slices.IsSortedFunc(rows, func(a, b *standing) int { return cmp.Compare(a.row, b.row) }) {
-		t.records[0].Retain()
-		return t.records[0], nil
+	if lies {
+		return t.records[first.record].NewSlice(int64(first.row), int64(first.row+len(rows)))
 	}
 	b := array.NewRecordBuilder(memory.DefaultAllocator, t.layout.schema())
 	defer b.Release()
@@ -241,5 +242,5 @@ func (t *streamTable) gather(rows []*standing) (arrow.RecordBatch, error) {
 			copyValue(into, stored{t.records[s.record].Columns(), s.row}.column(place), s.row)
 		}
 	}
-	return b.NewRecordBatch(), nil
+	return b.NewRecordBatch()
 }

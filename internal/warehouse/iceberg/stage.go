@@ -91,17 +91,25 @@ func (c *snapshotOf) addRows(rows []*standing) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	record, err := t.gather(rows)
-	if err != nil {
+	if err := t.cut(); err != nil {
 		return err
 	}
-	defer record.Release()
+	// A row group at a time: a copy of all rows would double what they take.
+	size := int(groupRows(len(t.layout.columns)))
+	record := t.gather(rows[:min(size, len(rows))])
 	w, err := newDataWriter(record, t.boundedPlaces()...)
 	if err != nil {
+		record.Release()
 		return err
 	}
 	written := make(chan error, 1)
-	go func() { written <- w.write(record) }()
+	go func() {
+		err := w.take(record)
+		for from := size; from < len(rows) && err == nil; from += size {
+			err = w.take(t.gather(rows[from:min(from+size, len(rows))]))
+		}
+		written <- err
+	}()
 	name := t.fileName("data", "00000", ".parquet")
 	err = t.place(rows, name)
 	if err = errors.Join(err, <-written); err != nil {

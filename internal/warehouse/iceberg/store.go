@@ -91,8 +91,9 @@ func CheckAddress(address string) error {
 }
 
 // Gather says how long a loader does best to wait for more, and for how many
-// bytes of it at most: each load is a snapshot of every table that it touches.
-func (s *Store) Gather() (time.Duration, int64) { return 5 * time.Second, 64 << 20 }
+// bytes of it at most: each load is a snapshot of every table that it touches,
+// and is in memory about four times over.
+func (s *Store) Gather() (time.Duration, int64) { return 5 * time.Second, 32 << 20 }
 
 // Claim makes the caller the only loader, and the place a warehouse if it is
 // not one yet. What a loader that died has committed but not published is
