@@ -8,7 +8,8 @@ SHELL := /bin/bash
 
 FUZZTIME ?= 5s
 SOAK ?= 10m
-# Of these the race detector sees a part, since with it they take minutes.
+# Of these the race detector sees a part, since with it they take minutes, and
+# of the trials nothing.
 HEAVY := ./internal/warehouse/iceberg ./internal/warehouse/postgres
 LINT := go tool -modfile=tools/go.mod golangci-lint
 
@@ -20,7 +21,7 @@ build: ## the programs, into bin/
 # The tests come last, so that the last lines say how they went.
 test: check programs ## everything that a change must pass
 	@if command -v "$$(go env CC)" >/dev/null; then \
-		echo 'go test -race ./...'; CGO_ENABLED=1 go test -race $$(go list ./... | grep -vxF "$$(go list $(HEAVY))"); \
+		echo 'go test -race ./...'; CGO_ENABLED=1 go test -race $$(go list ./... | grep -vxF "$$(go list $(HEAVY) ./cmd/internal/trial)"); \
 		CGO_ENABLED=1 go test -race -short $(HEAVY) -rapid.checks=20; \
 		$(MAKE) --no-print-directory trials; \
 	elif [ "$${CI:-}" = true ]; then \
@@ -56,8 +57,8 @@ programs:
 # takes minutes each, nor the trials, whose programs are processes of their own.
 trials: ## kills, disasters, and seeded schedules of the pure decisions and of both services
 	CGO_ENABLED=0 go test -count=1 ./internal/cursor ./internal/warehouse -rapid.checks=1000
-	CGO_ENABLED=0 go test -count=1 ./internal/warehouse/...
-	CGO_ENABLED=0 go test -count=1 -timeout=15m ./cmd/internal/trial
+	CGO_ENABLED=0 go test -count=1 ./internal/warehouse/... -run 'W1|Bucket|Anywhere'
+	CGO_ENABLED=0 go test -count=1 -timeout=15m -parallel=3 ./cmd/internal/trial
 
 bench: ## measures the main ways
 	CGO_ENABLED=0 go run ./cmd/bench --sqlite --postgres --iceberg --large 1000000 --limited 100000 --wide 1000000

@@ -37,7 +37,7 @@ func TestTheWarehouseEqualsTheAccountAfterAQuietTime(t *testing.T) {
 }
 
 // unswept is how many schedules run without sweeps.
-const unswept = 6
+const unswept = 3
 
 // TestObjectsAreRightAfterTheLagAndAnIntervalWithoutASweep runs both services
 // without any sweep, with a search index that is never later than the lag: when
