@@ -21,9 +21,9 @@ import (
 // What befalls the server and the network, how often while a batch is being
 // written, and how many sessions a loader and its readers have at most.
 const (
-	serverKills = 12
-	networkCuts = 38
-	whileLoaded = 30
+	serverKills = 5
+	networkCuts = 15
+	whileLoaded = 10
 	poolMost    = 1 + 3 + 3
 )
 
@@ -103,7 +103,7 @@ func (w *world) trouble(server *pgtest.Server, network *network, random *rand.Ra
 }
 
 // duringFirst is how many troubles come during the first load at least.
-const duringFirst = 10
+const duringFirst = 5
 
 // untilLoading waits until a batch is being written, if one is, and a little on.
 func (n *network) untilLoading(random *rand.Rand) {
