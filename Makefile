@@ -58,7 +58,7 @@ programs:
 trials: ## kills, disasters, and seeded schedules of the pure decisions and of both services
 	CGO_ENABLED=0 go test -count=1 ./internal/cursor ./internal/warehouse -rapid.checks=1000
 	CGO_ENABLED=0 go test -count=1 ./internal/warehouse/... -run 'W1|Bucket'
-	CGO_ENABLED=0 go test -count=1 -timeout=15m -parallel=3 ./cmd/internal/trial
+	CGO_ENABLED=0 go test -count=1 -timeout=15m ./cmd/internal/trial
 
 bench: ## measures the main ways
 	CGO_ENABLED=0 go run ./cmd/bench --sqlite --postgres --iceberg --large 1000000 --limited 100000 --wide 1000000
